@@ -1,0 +1,160 @@
+//! COS error codes and the error document.
+//!
+//! Source: the COS error code tables (436/7730) and `PUT Object - Copy`, "Error codes".
+
+use std::borrow::Cow;
+
+use crate::xml::Xml;
+
+macro_rules! codes {
+    ($($code:ident $status:literal $message:literal;)*) => {
+        /// A COS error code: what a client matches on. Each has one HTTP status.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[allow(missing_docs)] // the names are the documentation: they are COS's own
+        pub enum Code { $($code,)* }
+
+        impl Code {
+            /// The code as it stands in the document's `Code` node.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$code => stringify!($code),)* }
+            }
+            /// The HTTP status that goes with the code.
+            pub const fn status(self) -> u16 {
+                match self { $(Code::$code => $status,)* }
+            }
+            /// The message used where an operation has nothing more precise to say.
+            pub const fn message(self) -> &'static str {
+                match self { $(Code::$code => $message,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    NotModified 304 "Not Modified";
+    ActionAccelerateNotSupported 400 "The operation is not supported on an acceleration domain.";
+    BadDigest 400 "The Content-MD5 you specified did not match what we received.";
+    BadRequest 400 "Bad request.";
+    BucketNameTooLong 400 "The bucket name is too long.";
+    EntitySizeNotMatch 400 "The body size differs from the declared length.";
+    EntityTooLarge 400 "Your proposed upload exceeds the maximum allowed object size.";
+    IncompleteBody 400 "The body is shorter than the declared Content-Length.";
+    InvalidArgument 400 "Invalid argument.";
+    InvalidBucketName 400 "The specified bucket is not valid.";
+    InvalidCopySource 400 "The copy source is not valid.";
+    InvalidDelimiter 400 "The delimiter must be a single character.";
+    InvalidDigest 400 "The Content-MD5 you specified is not valid.";
+    InvalidHost 400 "The specified host is not valid.";
+    InvalidObjectName 400 "The specified object name is not valid.";
+    InvalidRegionName 400 "The specified region is not served here.";
+    InvalidRequest 400 "Invalid request.";
+    InvalidURI 400 "The specified URI could not be parsed.";
+    KeyTooLong 400 "Your key is too long.";
+    MalformedXML 400 "The XML you provided was not well-formed or did not validate.";
+    MAZOperationNotSupportOnOAZBucket 400 "A multi-AZ storage class needs a multi-AZ bucket.";
+    MissingHost 400 "The Host header is missing.";
+    MultiAZFeatureNotSupport 400 "Multi-AZ buckets are not supported in this region.";
+    RequestTimeout 400 "The body was not received in time.";
+    TooManyBuckets 400 "You have reached the limit of buckets of this account.";
+    UnexpectedContent 400 "This request does not take a body.";
+    XMLSizeLimit 400 "The XML body is too large.";
+    AccessDenied 403 "Access Denied.";
+    InvalidAccessKeyId 403 "The access key Id you provided does not exist in our records.";
+    RequestTimeTooSkewed 403 "The difference between the request time and the server time is too large.";
+    SignatureDoesNotMatch 403 "The Signature you specified is invalid.";
+    DomainConfigNotFoundError 404 "The bucket has no domain configuration.";
+    IntelligentTieringConfigurationNotFoundError 404 "The configuration does not exist.";
+    InventoryConfigurationNotFoundError 404 "The inventory configuration does not exist.";
+    NoSuchBucket 404 "The specified bucket does not exist.";
+    NoSuchCORSConfiguration 404 "The CORS configuration does not exist.";
+    NoSuchCopySource 404 "The specified copy source does not exist.";
+    NoSuchEncryptionConfiguration 404 "The encryption configuration does not exist.";
+    NoSuchKey 404 "The specified key does not exist.";
+    NoSuchLifecycleConfiguration 404 "The lifecycle configuration does not exist.";
+    NoSuchObjectLockConfiguration 404 "The object lock configuration does not exist.";
+    NoSuchPolicyVersion 404 "The bucket policy does not exist.";
+    NoSuchTagSet 404 "The tag set does not exist.";
+    NoSuchWebsiteConfiguration 404 "The website configuration does not exist.";
+    OriginConfigurationNotFoundError 404 "The origin configuration does not exist.";
+    ReplicationConfigurationNotFoundError 404 "The replication configuration does not exist.";
+    MethodNotAllowed 405 "The specified method is not allowed against this resource.";
+    BucketAlreadyExists 409 "The requested bucket name is not available.";
+    BucketAlreadyOwnedByYou 409 "The bucket you tried to create already exists, and you own it.";
+    BucketNotEmpty 409 "The bucket you tried to delete is not empty.";
+    FileAlreadyExists 409 "The object already exists and overwriting it is forbidden.";
+    PathConflict 409 "Too many writes to the same key at the same time.";
+    MissingContentLength 411 "You must provide the Content-Length HTTP header.";
+    PreconditionFailed 412 "At least one of the pre-conditions you specified did not hold.";
+    InvalidRange 416 "The requested range is not satisfiable.";
+    InternalError 500 "We encountered an internal error. Please try again.";
+    NotImplemented 501 "A header, parameter or operation you asked for is not implemented.";
+    ServiceUnavailable 503 "The service is unavailable. Please try again later.";
+    SlowDown 503 "Please reduce your request rate.";
+}
+
+/// A refusal on its way to a client: a code, a message for a person, and optional extra nodes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", code.as_str())]
+pub struct ApiError {
+    /// What the client matches on.
+    pub code: Code,
+    /// What a person reads.
+    pub message: Cow<'static, str>,
+    /// Flat text nodes after the five standard ones (never nested: the Java SDK's parser cannot
+    /// take them).
+    pub details: Vec<(&'static str, String)>,
+}
+
+impl ApiError {
+    /// An error with a message of its own.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, message: message.into(), details: Vec::new() }
+    }
+
+    /// Adds a text node to the document.
+    pub fn with_detail(mut self, node: &'static str, text: String) -> Self {
+        self.details.push((node, text));
+        self
+    }
+
+    /// Renders the error document: `Code`, `Message`, `Resource`, `RequestId`, `TraceId`, all
+    /// non-empty, then the details.
+    pub fn document(&self, resource: &str, request_id: &str, trace_id: &str) -> String {
+        let mut xml = Xml::error_document();
+        xml.open("Error");
+        xml.text("Code", self.code.as_str());
+        xml.text("Message", &self.message);
+        xml.text("Resource", resource);
+        xml.text("RequestId", request_id);
+        xml.text("TraceId", trace_id);
+        for (node, text) in &self.details {
+            xml.text(node, text);
+        }
+        xml.close("Error");
+        xml.finish()
+    }
+}
+
+impl From<Code> for ApiError {
+    fn from(code: Code) -> Self {
+        Self::new(code, code.message())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn document_has_the_five_nodes_in_order_and_details_after_them() {
+        let error = ApiError::new(Code::NoSuchKey, "no <such> key").with_detail("Key", "a&b".into());
+        assert_eq!(
+            error.document("b-1.cos.r.myqcloud.com/a", "rid", "tid"),
+            "<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n\t<Code>NoSuchKey</Code>\n\
+             \t<Message>no &lt;such&gt; key</Message>\n\
+             \t<Resource>b-1.cos.r.myqcloud.com/a</Resource>\n\
+             \t<RequestId>rid</RequestId>\n\t<TraceId>tid</TraceId>\n\
+             \t<Key>a&amp;b</Key>\n</Error>"
+        );
+    }
+}

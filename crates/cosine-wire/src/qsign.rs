@@ -1,0 +1,320 @@
+//! The COS request signature, `q-sign-algorithm=sha1`.
+//!
+//! Source: Request signature (436/7778), and what the SDKs do beside it; the traps are listed in
+//! the functions that deal with them.
+
+use std::borrow::Cow;
+
+use aws_lc_rs::{constant_time, digest, hmac};
+use http::{HeaderMap, HeaderName};
+
+use crate::date::parse_http_date;
+use crate::encode::{hex, percent_decode, url_encode};
+use crate::error::{ApiError, Code};
+use crate::header::name;
+use crate::host::without_port;
+use crate::query::Query;
+
+/// A signature may start this many seconds in the server's future: clocks differ.
+const START_LEEWAY_SECONDS: u64 = 300;
+/// A `Date` header further away than this is refused.
+const DATE_SKEW_SECONDS_MAX: u64 = 900;
+/// No SDK comes near this; it bounds what an unsigned caller can make us parse.
+const AUTHORIZATION_BYTES_MAX: usize = 8192;
+
+/// The parts of a request that a signature covers.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a> {
+    /// The method, as sent.
+    pub method: &'a str,
+    /// The decoded path, with its leading slash and, in path style, the bucket.
+    pub path: &'a [u8],
+    /// The decoded query.
+    pub query: &'a Query,
+    /// The headers, as sent.
+    pub headers: &'a HeaderMap,
+    /// The authority that the request was sent to, with its port: `Host`, or the one of an
+    /// absolute-form target.
+    pub authority: &'a str,
+}
+
+/// A signature as presented, from whichever carrier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presented {
+    /// The SecretId.
+    pub secret_id: String,
+    sign_time: TimeWindow,
+    key_time: TimeWindow,
+    header_list: Vec<String>,
+    param_list: Vec<String>,
+    signature: String,
+}
+
+/// `start;end`, decimal seconds since 1970 UTC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct TimeWindow {
+    text: String,
+    start: u64,
+    end: u64,
+}
+
+impl TimeWindow {
+    fn parse(text: &str) -> Option<Self> {
+        let (start, end) = text.split_once(';')?;
+        let (start, end) = (start.parse().ok()?, end.parse().ok()?);
+        (start < end).then(|| Self { text: text.to_owned(), start, end })
+    }
+
+    fn contains(&self, now: u64) -> bool {
+        self.start.saturating_sub(START_LEEWAY_SECONDS) <= now && now < self.end
+    }
+}
+
+impl Presented {
+    /// Finds the signature of a request: in the `Authorization` header, else as `sign=` or the
+    /// seven `q-*` parameters of the query. `None` for an anonymous request; an empty
+    /// `Authorization` is anonymous too.
+    ///
+    /// # Errors
+    /// 403 `AccessDenied` for a signature that lacks a part or uses another algorithm.
+    pub fn find(headers: &HeaderMap, query: &Query) -> Result<Option<Self>, ApiError> {
+        if let Some(value) = headers.get(http::header::AUTHORIZATION) {
+            let text = value.to_str().map_err(|_| denied("The Authorization header is not text."))?;
+            if !text.trim().is_empty() {
+                return Self::parse(text.trim()).map(Some);
+            }
+        }
+        if let Some(sign) = query.get("sign").filter(|sign| !sign.is_empty()) {
+            return Self::parse(sign).map(Some);
+        }
+        if query.has("q-signature") || query.has("q-sign-algorithm") {
+            return Self::build(|key| query.get(key).map(str::to_owned)).map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Reads `k=v&k=v`; the order does not matter, and a value may hold `=`.
+    fn parse(text: &str) -> Result<Self, ApiError> {
+        if text.len() > AUTHORIZATION_BYTES_MAX {
+            return Err(denied("The signature is too long."));
+        }
+        let pairs: Vec<(&str, &str)> =
+            text.split('&').filter_map(|pair| pair.trim().split_once('=')).collect();
+        let get = |key: &str| {
+            let (_, value) = pairs.iter().find(|(k, _)| *k == key)?;
+            String::from_utf8(percent_decode(value.as_bytes())?).ok()
+        };
+        // The header list of data-processing requests is percent-encoded within itself, so only
+        // the separators may be undone here; no other part holds a `%`.
+        let raw = |key: &str| {
+            let (_, value) = pairs.iter().find(|(k, _)| *k == key)?;
+            Some(value.replace("%3B", ";").replace("%3b", ";"))
+        };
+        Self::build(|key| if key.ends_with("-list") { raw(key) } else { get(key) })
+    }
+
+    fn build(get: impl Fn(&str) -> Option<String>) -> Result<Self, ApiError> {
+        let need =
+            |key: &str| get(key).ok_or_else(|| denied(format!("The signature lacks {key}.")));
+        if need("q-sign-algorithm")? != "sha1" {
+            return Err(denied("The signature algorithm is not sha1."));
+        }
+        let window = |key: &str| {
+            TimeWindow::parse(&need(key)?)
+                .ok_or_else(|| denied(format!("{key} is not of the form <start>;<end>.")))
+        };
+        let list = |key: &str| {
+            let names = need(key)?;
+            let names = names.split(';').filter(|name| !name.is_empty());
+            let mut names: Vec<String> = names.map(str::to_ascii_lowercase).collect();
+            names.sort_unstable();
+            names.dedup(); // a name listed a thousand times must not cost a thousand times
+            Ok::<_, ApiError>(names)
+        };
+        Ok(Self {
+            secret_id: need("q-ak")?,
+            sign_time: window("q-sign-time")?,
+            key_time: window("q-key-time")?,
+            header_list: list("q-header-list")?,
+            param_list: list("q-url-param-list")?,
+            signature: need("q-signature")?,
+        })
+    }
+
+    /// Checks the time windows and the `Date` header against the server's clock.
+    ///
+    /// # Errors
+    /// 403 `AccessDenied` "Request has expired" (the exact message makes SDKs correct their
+    /// clock), 403 `RequestTimeTooSkewed`.
+    pub fn check_time(&self, headers: &HeaderMap, now: u64) -> Result<(), ApiError> {
+        if !self.key_time.contains(now) || !self.sign_time.contains(now) {
+            return Err(denied("Request has expired"));
+        }
+        let date = headers.get(http::header::DATE).and_then(|value| value.to_str().ok());
+        match date.and_then(parse_http_date) {
+            Some(date) if date.abs_diff(now.cast_signed()) > DATE_SKEW_SECONDS_MAX => {
+                Err(Code::RequestTimeTooSkewed.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Compares the signature with the one that `secret_key` gives, in constant time.
+    ///
+    /// The `host` header is tried with and without its port, since some SDKs sign the host name
+    /// alone; where the two time fields differ, a string to sign made with either is accepted.
+    ///
+    /// # Errors
+    /// 403 `SignatureDoesNotMatch`, with what the server signed.
+    pub fn verify(&self, signed: Signed<'_>, secret_key: &str) -> Result<(), ApiError> {
+        let sign_key = hmac_sha1(secret_key.as_bytes(), self.key_time.text.as_bytes());
+        let mut hosts = vec![signed.authority, without_port(signed.authority)];
+        hosts.dedup();
+        let mut times = vec![&self.key_time, &self.sign_time];
+        times.dedup();
+        for host in &hosts {
+            let digest = sha1(self.http_string(signed, host, false).as_bytes());
+            for time in &times {
+                let signature = hmac_sha1(sign_key.as_bytes(), string_to_sign(time, &digest).as_bytes());
+                let presented = self.signature.as_bytes();
+                if constant_time::verify_slices_are_equal(signature.as_bytes(), presented).is_ok() {
+                    return Ok(());
+                }
+            }
+        }
+        Err(self.mismatch(signed))
+    }
+
+    /// What users need most when a signature does not match: the two strings, secrets masked.
+    fn mismatch(&self, signed: Signed<'_>) -> ApiError {
+        let digest = sha1(self.http_string(signed, signed.authority, false).as_bytes());
+        ApiError::from(Code::SignatureDoesNotMatch)
+            .with_detail("StringToSign", string_to_sign(&self.key_time, &digest))
+            .with_detail("FormatString", self.http_string(signed, signed.authority, true))
+    }
+
+    /// The value of `Authorization`.
+    fn authorization(&self) -> String {
+        format!(
+            "q-sign-algorithm=sha1&q-ak={}&q-sign-time={}&q-key-time={}&q-header-list={}\
+             &q-url-param-list={}&q-signature={}",
+            self.secret_id,
+            self.sign_time.text,
+            self.key_time.text,
+            self.header_list.join(";"),
+            self.param_list.join(";"),
+            self.signature,
+        )
+    }
+
+    fn http_string(&self, signed: Signed<'_>, host: &str, masked: bool) -> String {
+        let params = listed_params(signed.query, &self.param_list);
+        let headers = listed_headers(signed.headers, host, &self.header_list, masked);
+        http_string(signed.method, signed.path, &params, &headers)
+    }
+}
+
+/// Signs a request, as a client does; returns the value for `Authorization`. All query parameters
+/// but `q-*` and `sign` are signed, and the headers that `header_names` lists (lower case).
+pub fn sign(
+    signed: Signed<'_>,
+    header_names: &[&str],
+    secret_id: &str,
+    secret_key: &str,
+    window: (u64, u64),
+) -> String {
+    let time = TimeWindow { text: format!("{};{}", window.0, window.1), start: window.0, end: window.1 };
+    let mut names: Vec<String> = signed
+        .query
+        .iter()
+        .filter(|(name, _)| !name.starts_with("q-") && *name != "sign")
+        .map(|(name, _)| url_encode(name.as_bytes()).to_ascii_lowercase())
+        .collect();
+    names.sort_unstable();
+    let mut header_list: Vec<String> = header_names.iter().map(|name| (*name).to_owned()).collect();
+    header_list.sort_unstable();
+    let mut presented = Presented {
+        secret_id: secret_id.to_owned(),
+        sign_time: time.clone(),
+        key_time: time,
+        header_list,
+        param_list: names,
+        signature: String::new(),
+    };
+    let digest = sha1(presented.http_string(signed, signed.authority, false).as_bytes());
+    let sign_key = hmac_sha1(secret_key.as_bytes(), presented.key_time.text.as_bytes());
+    let to_sign = string_to_sign(&presented.key_time, &digest);
+    presented.signature = hmac_sha1(sign_key.as_bytes(), to_sign.as_bytes());
+    presented.authorization()
+}
+
+/// `method LF path LF params LF headers LF`. The path is the decoded one, raw.
+fn http_string(method: &str, path: &[u8], params: &str, headers: &str) -> String {
+    let path = String::from_utf8_lossy(path);
+    format!("{}\n{path}\n{params}\n{headers}\n", method.to_ascii_lowercase())
+}
+
+fn string_to_sign(time: &TimeWindow, digest: &str) -> String {
+    format!("sha1\n{}\n{digest}\n", time.text)
+}
+
+/// The parameters that the list names. A listed name that the request lacks counts as absent, and
+/// so the signatures differ.
+fn listed_params(query: &Query, list: &[String]) -> String {
+    let pairs = query.iter().filter_map(|(name, value)| {
+        let encoded = url_encode(name.as_bytes()).to_ascii_lowercase();
+        let listed = list.iter().any(|l| *l == encoded || *l == name.to_ascii_lowercase());
+        listed.then(|| (encoded, url_encode(value.as_bytes())))
+    });
+    join_sorted(pairs.collect())
+}
+
+/// The headers that the list names; `host` is the one to sign. A repeated header gives one pair a
+/// value (Go). Values are trimmed before they are encoded (Java).
+fn listed_headers(headers: &HeaderMap, host: &str, list: &[String], masked: bool) -> String {
+    let mut pairs = Vec::with_capacity(list.len());
+    for listed in list {
+        if listed == "host" {
+            pairs.push((listed.clone(), url_encode(host.as_bytes())));
+            continue;
+        }
+        let Ok(header) = HeaderName::try_from(listed.as_str()) else { continue };
+        for value in headers.get_all(&header) {
+            let value: Cow<'_, str> = if masked && is_secret(listed) {
+                "***".into()
+            } else {
+                url_encode(value.as_bytes().trim_ascii()).into()
+            };
+            pairs.push((url_encode(listed.as_bytes()), value.into_owned()));
+        }
+    }
+    join_sorted(pairs)
+}
+
+/// Headers whose values never leave the server.
+fn is_secret(header: &str) -> bool {
+    header.ends_with("-customer-key") || header == name::SECURITY_TOKEN
+}
+
+fn join_sorted(mut pairs: Vec<(String, String)>) -> String {
+    pairs.sort_unstable();
+    let joined: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    joined.join("&")
+}
+
+/// HMAC-SHA1 as lower-case hex. The inner key of the algorithm is the hex text, not the 20 bytes.
+fn hmac_sha1(key: &[u8], message: &[u8]) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
+    hex(hmac::sign(&key, message).as_ref())
+}
+
+fn sha1(message: &[u8]) -> String {
+    hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, message).as_ref())
+}
+
+fn denied(message: impl Into<Cow<'static, str>>) -> ApiError {
+    ApiError::new(Code::AccessDenied, message)
+}
+
+#[cfg(test)]
+mod tests;
