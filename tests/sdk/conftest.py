@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from harness import APPID, REGION, Server, list_keys
+from harness import REGION, Server, list_keys, unique_bucket
 from qcloud_cos import CosS3Client
 
 # The SDK logs every refused request as an error; here refusals are the point.
@@ -27,10 +26,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def client(server: Server) -> CosS3Client:
     """The SDK in IP mode."""
     return server.client()
-
-
-def unique_bucket() -> str:
-    return f"t{uuid.uuid4().hex[:12]}-{APPID}"
 
 
 def remove_bucket(server: Server, bucket: str, region: str) -> None:

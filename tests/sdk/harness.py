@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -48,6 +49,11 @@ _READY = re.compile(r"^cosine is ready: http://127\.0\.0\.1:(\d+)\s*$")
 def bucket_host(bucket: str, region: str = REGION) -> str:
     """The virtual host of a bucket, as every COS client builds it."""
     return f"{bucket}.cos.{region}.myqcloud.com"
+
+
+def unique_bucket() -> str:
+    """A bucket name that no other test has used."""
+    return f"t{uuid.uuid4().hex[:12]}-{APPID}"
 
 
 def encode_path(path: str) -> str:

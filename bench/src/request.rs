@@ -1,0 +1,199 @@
+//! Requests, complete but for the connection: built and signed before the clock runs.
+
+use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cosine_wire::qsign::{self, Signed};
+use cosine_wire::query::Query;
+use http::{HeaderMap, HeaderValue};
+
+use crate::client::{Body, Connection};
+
+/// The account that the measured servers are started with.
+pub const APPID: &str = "1250000000";
+/// The region that the measured servers are started with.
+pub const REGION: &str = "ap-guangzhou";
+/// The SecretId that the measured servers are started with.
+pub const SECRET_ID: &str = "AKIDbenchmarkbenchmarkbenchmark00000";
+/// The SecretKey that the measured servers are started with.
+pub const SECRET_KEY: &str = "benchmarkbenchmarkbenchmark00000";
+
+/// Signatures hold for this long, in seconds: longer than any run.
+const SIGNATURE_SECONDS: u64 = 7 * 24 * 3600;
+/// At most so much of a refusal is quoted, in bytes.
+const QUOTE_BYTES_MAX: usize = 600;
+
+/// What makes an answer the right one, beside status 200.
+#[derive(Clone, Copy, Debug)]
+pub enum Expect {
+    /// Nothing; the body is read and dropped.
+    Ok,
+    /// No body at all, whatever Content-Length says: the answer to HEAD.
+    HeadOnly,
+    /// A body of so many bytes.
+    Bytes(u64),
+    /// A body of exactly this content.
+    Content(Body),
+    /// A document that holds this text: the answer to a copy says 200 before it is known whether
+    /// the copy succeeds.
+    Text(&'static str),
+}
+
+/// A request that can be sent any number of times.
+#[derive(Clone, Debug)]
+pub struct Request {
+    head: Vec<u8>,
+    body: Body,
+    expect: Expect,
+    /// Object bytes that cross the connection, in either direction.
+    pub payload: u64,
+}
+
+impl Request {
+    /// Sends the request and reads the whole answer.
+    ///
+    /// # Errors
+    /// Whatever breaks the connection, and any answer but the expected one.
+    pub fn perform(&self, connection: &mut Connection) -> io::Result<()> {
+        let head = connection.exchange(&self.head, self.body)?;
+        if head.status != 200 {
+            return self.refused(connection, head);
+        }
+        let fits = match self.expect {
+            Expect::HeadOnly => true,
+            Expect::Ok => connection.receive_body(head, &mut |_| ()).map(|_| true)?,
+            Expect::Bytes(bytes) => connection.receive_body(head, &mut |_| ())? == bytes,
+            Expect::Content(mut content) => {
+                let mut equal = true;
+                connection.receive_body(head, &mut |piece| equal &= content.take_equal(piece))?;
+                equal && content.bytes() == 0
+            }
+            Expect::Text(text) => {
+                let mut document = Vec::new();
+                connection.receive_body(head, &mut |piece| document.extend_from_slice(piece))?;
+                String::from_utf8_lossy(&document).contains(text)
+            }
+        };
+        if fits { Ok(()) } else { Err(self.wrong("200 with a body other than the expected one")) }
+    }
+
+    fn refused(&self, connection: &mut Connection, head: crate::client::Head) -> io::Result<()> {
+        let mut quote = Vec::new();
+        if !matches!(self.expect, Expect::HeadOnly) {
+            connection.receive_body(head, &mut |piece| {
+                let room = QUOTE_BYTES_MAX.saturating_sub(quote.len()).min(piece.len());
+                quote.extend_from_slice(piece.get(..room).unwrap_or_default());
+            })?;
+        }
+        Err(self.wrong(&format!("{} {}", head.status, String::from_utf8_lossy(&quote))))
+    }
+
+    fn wrong(&self, answer: &str) -> io::Error {
+        let line = self.head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+        io::Error::other(format!("{} was answered {answer}", String::from_utf8_lossy(line)))
+    }
+}
+
+/// Makes signed requests to one bucket.
+#[derive(Debug)]
+pub struct Signer {
+    host: String,
+    window: (u64, u64),
+}
+
+impl Signer {
+    /// Requests to the bucket of the benchmark, signed from now on.
+    ///
+    /// # Errors
+    /// A clock that stands before 1970.
+    pub fn new() -> io::Result<Self> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
+        Ok(Self {
+            host: format!("bench-{APPID}.cos.{REGION}.myqcloud.com"),
+            window: (now.saturating_sub(60), now.saturating_add(SIGNATURE_SECONDS)),
+        })
+    }
+
+    /// PUT Bucket.
+    pub fn create_bucket(&self) -> Request {
+        self.request("PUT", "", None, Body::default(), Expect::Ok)
+    }
+
+    /// PUT Object.
+    pub fn put(&self, key: &str, content: Body) -> Request {
+        self.request("PUT", key, None, content, Expect::Ok)
+    }
+
+    /// GET Object, of an object with this content. The hot loop checks its length only.
+    pub fn get(&self, key: &str, content: Body) -> Request {
+        let request = self.request("GET", key, None, Body::default(), Expect::Bytes(content.bytes()));
+        Request { payload: content.bytes(), ..request }
+    }
+
+    /// GET Object, comparing every byte.
+    pub fn get_checked(&self, key: &str, content: Body) -> Request {
+        Request { expect: Expect::Content(content), ..self.get(key, content) }
+    }
+
+    /// HEAD Object.
+    pub fn head(&self, key: &str) -> Request {
+        self.request("HEAD", key, None, Body::default(), Expect::HeadOnly)
+    }
+
+    /// PUT Object - Copy, within the bucket.
+    pub fn copy(&self, source: &str, key: &str) -> Request {
+        self.request("PUT", key, Some(source), Body::default(), Expect::Text("<ETag>"))
+    }
+
+    fn request(
+        &self,
+        method: &str,
+        key: &str,
+        source: Option<&str>,
+        body: Body,
+        expect: Expect,
+    ) -> Request {
+        let path = format!("/{key}");
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.host);
+        let mut headers = HeaderMap::new();
+        let mut signed_names = vec!["host"];
+        if let Some(source) = source {
+            let source = format!("{}/{source}", self.host);
+            head.push_str(&format!("x-cos-copy-source: {source}\r\n"));
+            if let Ok(value) = HeaderValue::from_str(&source) {
+                headers.insert("x-cos-copy-source", value);
+            }
+            signed_names.push("x-cos-copy-source");
+        }
+        if method == "PUT" {
+            head.push_str(&format!("Content-Length: {}\r\n", body.bytes()));
+        }
+        let signed = Signed {
+            method,
+            path: path.as_bytes(),
+            query: &Query::default(),
+            headers: &headers,
+            authority: &self.host,
+        };
+        let authorization =
+            qsign::sign(signed, &signed_names, SECRET_ID, SECRET_KEY, self.window);
+        head.push_str(&format!("Authorization: {authorization}\r\n\r\n"));
+        Request { head: head.into_bytes(), body, expect, payload: body.bytes() }
+    }
+}
+
+/// An unsigned GET, as one sends to a server of static files.
+pub fn plain_get(name: &str, content: Body) -> Request {
+    let head = format!("GET /{name} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    Request {
+        head: head.into_bytes(),
+        body: Body::default(),
+        expect: Expect::Bytes(content.bytes()),
+        payload: content.bytes(),
+    }
+}
+
+/// As [`plain_get`], comparing every byte.
+pub fn plain_get_checked(name: &str, content: Body) -> Request {
+    Request { expect: Expect::Content(content), ..plain_get(name, content) }
+}

@@ -1,0 +1,185 @@
+//! The embedded engine: `fjall` in a directory, one thread that commits.
+//!
+//! A value is stored behind its revision, eight bytes, little-endian. Readers see the snapshot of
+//! the last synced batch and never a batch in the making: fjall's plain reads would show the newest
+//! item before its batch is published, so every read goes through the snapshot.
+
+mod committer;
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Readable, Snapshot};
+
+use crate::{Commit, Direction, Error, Kv, Outcome, Page, Revision, Row, Scan};
+use committer::{Committer, Submission};
+
+/// When a commit counts as done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// When the disk has it: survives power loss.
+    #[default]
+    Sync,
+    /// When the operating system has it: survives a crash of the process, not of the machine.
+    Os,
+}
+
+/// How the engine is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// When a commit counts as done.
+    pub durability: Durability,
+    /// Memory for blocks read from disk, bytes.
+    pub cache_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { durability: Durability::Sync, cache_bytes: 32 << 20 }
+    }
+}
+
+/// Memory for rows that are not in a sorted file yet, bytes.
+const MEMTABLE_BYTES: u64 = 16 << 20;
+/// The journal may grow to this many bytes before old memtables are written out.
+const JOURNAL_BYTES_MAX: u64 = 128 << 20;
+/// Values from this size on (small objects' bodies) are kept out of the sorted tree, so that
+/// compaction does not rewrite them.
+const SEPARATED_BYTES: u32 = 2048;
+const REVISION_BYTES: usize = 8;
+/// The highest revision ever given out, rewritten in every batch, in a keyspace of its own.
+const REVISION_KEY: &[u8] = b"revision";
+
+/// The engine. Cheap reads, group commit; stops for good on a failed sync.
+pub struct Embedded {
+    view: Arc<View>,
+    committer: Committer,
+}
+
+impl std::fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Embedded").finish_non_exhaustive()
+    }
+}
+
+/// What readers see.
+struct View {
+    keyspace: Keyspace,
+    own: Keyspace,
+    published: RwLock<Arc<Snapshot>>,
+}
+
+impl View {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.published.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn publish(&self, snapshot: Snapshot) {
+        *self.published.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+    }
+}
+
+impl Embedded {
+    /// Opens the engine in `directory`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Locked`] if another process has it open; [`Error::Engine`] if it cannot be read.
+    pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
+        let database = Database::builder(directory)
+            .cache_size(options.cache_bytes)
+            .max_journaling_size(JOURNAL_BYTES_MAX)
+            .worker_threads(1)
+            .open()
+            .map_err(engine_error)?;
+        let keyspace = database
+            .keyspace("rows", || {
+                KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES).with_kv_separation(
+                    Some(KvSeparationOptions::default().separation_threshold(SEPARATED_BYTES)),
+                )
+            })
+            .map_err(engine_error)?;
+        let own = database.keyspace("engine", || {
+            KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
+        });
+        let own = own.map_err(engine_error)?;
+        let snapshot = database.snapshot();
+        let last = match snapshot.get(&own, REVISION_KEY).map_err(engine_error)? {
+            Some(stored) => split(&stored)?.0,
+            None => Revision(0),
+        };
+        let published = RwLock::new(Arc::new(snapshot));
+        let view = Arc::new(View { keyspace, own, published });
+        let committer = Committer::start(database, Arc::clone(&view), options.durability, last)?;
+        Ok(Self { view, committer })
+    }
+}
+
+#[async_trait]
+impl Kv for Embedded {
+    async fn get(&self, key: &[u8]) -> Result<Option<Row>, Error> {
+        let stored = self.view.snapshot().get(&self.view.keyspace, key).map_err(engine_error)?;
+        stored
+            .map(|stored| {
+                let (revision, value) = split(&stored)?;
+                Ok(Row { value: Bytes::copy_from_slice(value), revision })
+            })
+            .transpose()
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<Page, Error> {
+        let snapshot = self.view.snapshot();
+        scan.run(|scan| {
+            let rows = match &scan.end {
+                Some(end) => snapshot.range(&self.view.keyspace, scan.start.clone()..end.clone()),
+                None => snapshot.range(&self.view.keyspace, scan.start.clone()..),
+            };
+            let item = |guard: fjall::Guard| {
+                let (key, stored) = guard.into_inner().map_err(engine_error)?;
+                let (revision, value) = split(&stored)?;
+                Ok((key.to_vec(), Bytes::copy_from_slice(value), revision))
+            };
+            let rows: Box<dyn Iterator<Item = Result<(Vec<u8>, Bytes, Revision), Error>>> =
+                match scan.direction {
+                    Direction::Forward => Box::new(rows.map(item)),
+                    Direction::Backward => Box::new(rows.rev().map(item)),
+                };
+            rows
+        })
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Outcome, Error> {
+        commit.check()?;
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.committer.submit(Submission { commit, reply })?;
+        // A committer that went away without an answer may have written the batch or not.
+        answer.await.unwrap_or(Ok(Outcome::Unknown))
+    }
+
+    fn exclusive(&self) -> bool {
+        true // fjall locks its directory
+    }
+}
+
+fn join(revision: Revision, value: &[u8]) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(REVISION_BYTES + value.len());
+    stored.extend_from_slice(&revision.0.to_le_bytes());
+    stored.extend_from_slice(value);
+    stored
+}
+
+fn split(stored: &[u8]) -> Result<(Revision, &[u8]), Error> {
+    let (revision, value) = stored
+        .split_first_chunk::<REVISION_BYTES>()
+        .ok_or_else(|| Error::Engine("a stored row is shorter than its revision".to_owned()))?;
+    Ok((Revision(u64::from_le_bytes(*revision)), value))
+}
+
+fn engine_error(error: fjall::Error) -> Error {
+    match error {
+        fjall::Error::Poisoned => Error::Poisoned,
+        fjall::Error::Locked => Error::Locked,
+        other => Error::Engine(format!("{other:?}")),
+    }
+}

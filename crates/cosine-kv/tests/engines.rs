@@ -1,0 +1,53 @@
+//! Both engines against the conformance suite, and what only the embedded one must do.
+
+use bytes::Bytes;
+use cosine_kv::embedded::Options;
+use cosine_kv::{Commit, Condition, Embedded, Error, Kv, Memory, Outcome, Write, conformance};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn memory_conforms() {
+    conformance::all(Memory::default).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn embedded_conforms() {
+    let parent = tempfile::tempdir().unwrap();
+    let mut n = 0;
+    conformance::all(|| {
+        n += 1;
+        Embedded::open(&parent.path().join(n.to_string()), Options::default()).unwrap()
+    })
+    .await;
+}
+
+fn put(key: &str, value: &'static str) -> Write {
+    Write::Put(key.into(), Bytes::from_static(value.as_bytes()))
+}
+
+#[tokio::test]
+async fn rows_and_revisions_survive_reopening() {
+    let directory = tempfile::tempdir().unwrap();
+    let open = || Embedded::open(directory.path(), Options::default()).unwrap();
+    let kv = open();
+    let writes = vec![put("a", "1"), put("b", "2")];
+    let outcome = kv.commit(Commit { conditions: vec![], writes }).await.unwrap();
+    let Outcome::Committed(first) = outcome else { panic!("{outcome:?}") };
+    drop(kv);
+
+    let kv = open();
+    assert_eq!(kv.get(b"a").await.unwrap().unwrap().revision, first);
+    let commit = Commit {
+        conditions: vec![Condition::Unchanged("a".into(), first)],
+        writes: vec![put("a", "3")],
+    };
+    let outcome = kv.commit(commit).await.unwrap();
+    assert!(matches!(outcome, Outcome::Committed(second) if second > first), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_directory_has_one_owner() {
+    let directory = tempfile::tempdir().unwrap();
+    let _owner = Embedded::open(directory.path(), Options::default()).unwrap();
+    let second = Embedded::open(directory.path(), Options::default());
+    assert!(matches!(second, Err(Error::Locked)), "{second:?}");
+}
