@@ -126,7 +126,8 @@ impl Signer {
 
     /// GET Object, of an object with this content. The hot loop checks its length only.
     pub fn get(&self, key: &str, content: Body) -> Request {
-        let request = self.request("GET", key, None, Body::default(), Expect::Bytes(content.bytes()));
+        let request =
+            self.request("GET", key, None, Body::default(), Expect::Bytes(content.bytes()));
         Request { payload: content.bytes(), ..request }
     }
 
@@ -175,8 +176,7 @@ impl Signer {
             headers: &headers,
             authority: &self.host,
         };
-        let authorization =
-            qsign::sign(signed, &signed_names, SECRET_ID, SECRET_KEY, self.window);
+        let authorization = qsign::sign(signed, &signed_names, SECRET_ID, SECRET_KEY, self.window);
         head.push_str(&format!("Authorization: {authorization}\r\n\r\n"));
         Request { head: head.into_bytes(), body, expect, payload: body.bytes() }
     }

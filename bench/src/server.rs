@@ -136,7 +136,7 @@ fn wait_until_ready(stdout: impl Read + Send + 'static) -> io::Result<SocketAddr
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
             if let Some(address) = ready_address(&line) {
                 // Nobody listens for a second one.
-                drop(sender.send(address));
+                let _ = sender.send(address);
             }
         }
     });

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from harness import REGION, Server, list_keys, unique_bucket
 from qcloud_cos import CosS3Client
+
+from harness import REGION, Server, list_keys, unique_bucket
 
 # The SDK logs every refused request as an error; here refusals are the point.
 logging.getLogger("qcloud_cos").setLevel(logging.CRITICAL)

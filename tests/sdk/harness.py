@@ -132,7 +132,7 @@ class Answer:
         assert root.tag == "Error", self.body
         return root.findtext("Code") or ""
 
-    def expect(self, status: int, *codes: str) -> "Answer":
+    def expect(self, status: int, *codes: str) -> Answer:
         """Assert the status and, for an error, that the code is one of ``codes``."""
         assert self.status == status, f"wanted {status} {codes}, got {self.status}: {self.body[:2000]!r}"
         if codes:
@@ -179,6 +179,16 @@ def read_answer(sock: socket.socket, method: str = "GET") -> Answer:
         response.close()
 
 
+def read_interim(sock: socket.socket) -> None:
+    """Read ``100 Continue``, which proves that the server is handling the request."""
+    interim = b""
+    while not interim.endswith(b"\r\n\r\n"):
+        piece = sock.recv(1)
+        assert piece, interim
+        interim += piece
+    assert interim.startswith(b"HTTP/1.1 100 "), interim
+
+
 class Server:
     """One ``cosine serve`` process on a data directory."""
 
@@ -192,9 +202,10 @@ class Server:
             "COSINE_APPID": APPID,
             "COSINE_REGIONS": f"{REGION},{OTHER_REGION}",
         }
-        binary = Path(os.environ["COSINE_BIN"]).resolve()
+        binary = os.environ.get("COSINE_BIN")
+        assert binary, "set COSINE_BIN to the path of the cosine binary"
         self.process = subprocess.Popen(
-            [str(binary), "serve", "--data", str(data), "--listen", "127.0.0.1:0"],
+            [str(Path(binary).resolve()), "serve", "--data", str(data), "--listen", "127.0.0.1:0"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,

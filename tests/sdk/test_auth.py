@@ -11,6 +11,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 import requests
+from qcloud_cos import CosS3Client, CosServiceError
+
 from harness import (
     Answer,
     Server,
@@ -20,7 +22,6 @@ from harness import (
     list_keys,
     unique_bucket,
 )
-from qcloud_cos import CosS3Client, CosServiceError
 
 DATA = b"for those who may read it"
 
@@ -123,9 +124,7 @@ def test_a_presigned_url_that_was_changed(
     server: Server, with_object: str, change: Callable[[str], tuple[str, str]]
 ) -> None:
     server.send("PUT", "/other", bucket=with_object, body=b"other").expect(200)
-    url = server.url_client().get_presigned_url(
-        with_object, "k", "GET", Params={"response-cache-control": "max-age=1"}
-    )
+    url = server.url_client().get_presigned_url(with_object, "k", "GET", Params={"response-cache-control": "max-age=1"})
     server.open_url("GET", url).expect(200)
     method, changed = change(url)
     assert (method, changed) != ("GET", url)
@@ -260,7 +259,7 @@ def test_a_wrong_id(server: Server, with_object: str) -> None:
     assert server.send("GET", "/k", bucket=with_object).body == DATA
 
 
-@pytest.mark.parametrize("key_time", [(-7200, -3600), (-3600, -1), (3600, 7200)], ids=["old", "just-over", "future"])
+@pytest.mark.parametrize("key_time", [(-7200, -3600), (-3600, -30), (3600, 7200)], ids=["old", "just-over", "future"])
 def test_outside_the_time_window(server: Server, with_object: str, key_time: tuple[int, int]) -> None:
     host = bucket_host(with_object)
     value = authorization("GET", "/k", headers={"Host": host}, key_time=window(*key_time))
@@ -396,9 +395,7 @@ def test_anonymous_on_a_public_read_object(server: Server, bucket: str, anonymou
         expect_error(call, 403, "AccessDenied")
 
 
-def test_overwriting_a_public_object_makes_it_private(
-    server: Server, bucket: str, anonymous: CosS3Client
-) -> None:
+def test_overwriting_a_public_object_makes_it_private(server: Server, bucket: str, anonymous: CosS3Client) -> None:
     """The ACL belongs to the object that was replaced."""
     server.send("PUT", "/k", bucket=bucket, headers={"x-cos-acl": "public-read"}, body=DATA).expect(200)
     server.send("PUT", "/k", bucket=bucket, body=DATA).expect(200)

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from harness import APPID, OTHER_REGION, REGION, Server, bucket_host, unique_bucket
 from qcloud_cos import CosS3Client, CosServiceError
+
+from harness import APPID, OTHER_REGION, REGION, Server, bucket_host, unique_bucket
 
 
 def test_life_cycle(client: CosS3Client, new_bucket_name: str) -> None:

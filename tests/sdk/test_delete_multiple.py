@@ -7,8 +7,9 @@ import hashlib
 from xml.sax.saxutils import escape
 
 import pytest
-from harness import Answer, Server, list_keys, unique_bucket
 from qcloud_cos import CosS3Client, CosServiceError
+
+from harness import Answer, Server, list_keys, unique_bucket
 
 KEYS = ["a", "b/c", "d e+f", "x&y<z>\"'", "腾讯→", "..", "a//b", "%41", "dir/"]
 

@@ -6,8 +6,9 @@ import unicodedata
 from urllib.parse import quote
 
 import pytest
-from harness import Server, body_of, bucket_host, encode_path, list_keys
 from qcloud_cos import CosS3Client, CosServiceError
+
+from harness import Server, body_of, bucket_host, encode_path, list_keys
 
 PRINTABLE = "".join(map(chr, range(0x20, 0x7F)))
 
@@ -171,9 +172,7 @@ def test_850_bytes_are_allowed(client: CosS3Client, bucket: str, key: str) -> No
     client.put_object(Bucket=bucket, Key=key, Body=b"long")
     assert body_of(client.get_object(Bucket=bucket, Key=key)) == b"long"
     assert [entry["Key"] for entry in client.list_objects(Bucket=bucket)["Contents"]] == [key]
-    client.copy_object(
-        Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": key, "Region": "ap-guangzhou"}
-    )
+    client.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": key, "Region": "ap-guangzhou"})
     assert body_of(client.get_object(Bucket=bucket, Key="copy")) == b"long"
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 import pytest
-from harness import APPID, REGION, Server, quoted_md5
 from qcloud_cos import CosS3Client
+
+from harness import APPID, REGION, Server, quoted_md5
 
 # U+FFFD and U+10000 sort one way by UTF-8 bytes and the other way by UTF-16 units.
 KEYS = sorted(
@@ -82,9 +83,7 @@ def filled(server: Server, module_buckets: Callable[..., str]) -> str:
 
 
 def sdk_page(client: CosS3Client, bucket: str, prefix: str, delimiter: str, marker: str, max_keys: int) -> Page:
-    page = client.list_objects(
-        Bucket=bucket, Prefix=prefix, Delimiter=delimiter, Marker=marker, MaxKeys=max_keys
-    )
+    page = client.list_objects(Bucket=bucket, Prefix=prefix, Delimiter=delimiter, Marker=marker, MaxKeys=max_keys)
     assert page["MaxKeys"] == str(max_keys)
     assert (page["Prefix"] or "", page["Marker"] or "") == (prefix, marker)
     assert (page["IsTruncated"] == "true") == ("NextMarker" in page)

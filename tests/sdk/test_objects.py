@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 
 import pytest
+from qcloud_cos import CosS3Client, CosServiceError
+
 from harness import (
     Answer,
     Server,
@@ -23,9 +25,9 @@ from harness import (
     md5_hex,
     quoted_md5,
     read_answer,
+    read_interim,
     unique_bucket,
 )
-from qcloud_cos import CosS3Client, CosServiceError
 
 MIB = 1 << 20
 
@@ -37,9 +39,7 @@ def content_md5(data: bytes) -> str:
 # --- round trips ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "size", [0, 1, 4095, 4096, 4097, 65535, 65536, 65537, MIB - 1, MIB, MIB + 1, 3 * MIB + 17]
-)
+@pytest.mark.parametrize("size", [0, 1, 4095, 4096, 4097, 65535, 65536, 65537, MIB - 1, MIB, MIB + 1, 3 * MIB + 17])
 def test_round_trip_by_size(client: CosS3Client, bucket: str, size: int) -> None:
     """Bytes, length, ETag and CRC64 survive at sizes around every likely boundary."""
     data = random.Random(size).randbytes(size)
@@ -128,9 +128,7 @@ def test_concurrent_puts_leave_one_whole_object(server: Server, client: CosS3Cli
 
 
 @pytest.mark.parametrize("change", ["overwrite", "delete"])
-def test_a_reader_keeps_the_object_it_opened(
-    server: Server, client: CosS3Client, bucket: str, change: str
-) -> None:
+def test_a_reader_keeps_the_object_it_opened(server: Server, client: CosS3Client, bucket: str, change: str) -> None:
     """A GET that has begun ends with the bytes it began with."""
     old = random.Random(1).randbytes(24 * MIB)
     client.put_object(Bucket=bucket, Key="k", Body=old)
@@ -519,12 +517,7 @@ def test_expect_100_continue(server: Server, bucket: str) -> None:
     headers = {"Content-Length": "5", "Expect": "100-continue"}
     with server.connect() as sock:
         sock.sendall(server.head_bytes("PUT", "/k", host=host, headers=headers))
-        interim = b""
-        while not interim.endswith(b"\r\n\r\n"):
-            piece = sock.recv(1)
-            assert piece, interim
-            interim += piece
-        assert interim.startswith(b"HTTP/1.1 100 ")
+        read_interim(sock)
         sock.sendall(b"hello")
         read_answer(sock, "PUT").expect(200)
     assert server.send("GET", "/k", bucket=bucket).body == b"hello"

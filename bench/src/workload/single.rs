@@ -45,7 +45,8 @@ const STORED_BYTES_MAX: u64 = 256 * MIB;
 /// The server fails, or refuses a request.
 pub fn run(settings: &Settings, single: Single) -> Result<(), Box<dyn Error>> {
     let Single { kind, bytes, connections, count } = single;
-    let name = format!("{kind:?} {} c={connections}", size_text(bytes)).to_lowercase();
+    let kind_text = format!("{kind:?}").to_lowercase();
+    let name = format!("{kind_text} {} c={connections}", size_text(bytes));
     report::heading(&name);
     let signer = Signer::new()?;
     let cosine = settings.cosine_with_bucket(&signer)?;

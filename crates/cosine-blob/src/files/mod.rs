@@ -1,0 +1,139 @@
+//! The file engine: one file a blob, in 256 directories.
+//!
+//! Right on a local disk and on a shared POSIX file system alike: a file is written under its final
+//! name, synced, and its directory synced; there are no locks. A file without a whole footer is a
+//! blob in the making, or one that never was finished. The layout is in `docs/format.md`.
+
+mod footer;
+mod reader;
+mod writer;
+
+use std::fs::{File, create_dir_all, read_dir, read_to_string, remove_file};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{BlobId, BlobReader, BlobWriter, Blobs, Error, StoreId};
+
+/// Blobs in a directory.
+#[derive(Clone, Debug)]
+pub struct Files {
+    root: PathBuf,
+    durable: bool,
+}
+
+/// Holds the id of the store that the blobs belong to.
+const STORE_FILE: &str = "STORE";
+
+impl Files {
+    /// Opens the engine in `directory`, which is made if it is not there. With `durable`, a
+    /// finished blob is synced; without, it is left to the operating system.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn open(directory: &Path, durable: bool) -> Result<Self, Error> {
+        let shards = (0..=u8::MAX).map(|shard| directory.join(format!("{shard:02x}")));
+        let missing: Vec<PathBuf> = shards.filter(|shard| !shard.is_dir()).collect();
+        missing.iter().try_for_each(create_dir_all)?;
+        if durable && !missing.is_empty() {
+            sync_directory(directory)?;
+            directory.parent().map_or(Ok(()), sync_directory)?;
+        }
+        Ok(Self { root: directory.to_owned(), durable })
+    }
+
+    fn directory(&self, shard: u8) -> PathBuf {
+        self.root.join(format!("{shard:02x}"))
+    }
+
+    fn path(&self, id: BlobId) -> PathBuf {
+        self.directory(id.shard()).join(id.to_string())
+    }
+}
+
+/// Runs what blocks on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Io(std::io::Error::other(error)))?
+}
+
+fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+#[async_trait]
+impl Blobs for Files {
+    fn create(&self, id: BlobId) -> Box<dyn BlobWriter> {
+        Box::new(writer::Writer::new(id, self.path(id), self.durable))
+    }
+
+    async fn open(&self, id: BlobId) -> Result<Arc<dyn BlobReader>, Error> {
+        let path = self.path(id);
+        let reader = blocking(move || reader::Reader::open(id, &path)).await?;
+        Ok(Arc::new(reader))
+    }
+
+    async fn delete(&self, id: BlobId) -> Result<(), Error> {
+        let path = self.path(id);
+        blocking(move || match remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    async fn list(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, Error> {
+        let this = self.clone();
+        blocking(move || {
+            let mut page = Vec::new();
+            for shard in after.map_or(0, BlobId::shard)..=u8::MAX {
+                let mut ids = blobs_in(&this.directory(shard))?;
+                ids.retain(|id| after.is_none_or(|a| a.shard() != shard || *id > a));
+                ids.sort_unstable();
+                page.extend(ids.into_iter().take(limit - page.len()));
+                if page.len() >= limit {
+                    break;
+                }
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    async fn store_id(&self) -> Result<Option<StoreId>, Error> {
+        let path = self.root.join(STORE_FILE);
+        blocking(move || match read_to_string(path) {
+            Ok(text) => u128::from_str_radix(text.trim(), 16)
+                .map(|id| Some(StoreId(id)))
+                .map_err(|error| std::io::Error::new(ErrorKind::InvalidData, error).into()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        })
+        .await
+    }
+
+    async fn adopt(&self, store: StoreId) -> Result<(), Error> {
+        let root = self.root.clone();
+        blocking(move || {
+            let temporary = root.join("STORE.new");
+            let mut file = File::create(&temporary)?;
+            writeln!(file, "{:032x}", store.0)?;
+            file.sync_all()?;
+            std::fs::rename(&temporary, root.join(STORE_FILE))?;
+            Ok(sync_directory(&root)?)
+        })
+        .await
+    }
+}
+
+/// The blobs in one directory; files that are no blobs are nobody's business here.
+fn blobs_in(directory: &Path) -> std::io::Result<Vec<BlobId>> {
+    let mut ids = Vec::new();
+    for entry in read_dir(directory)? {
+        ids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<BlobId>().ok()));
+    }
+    Ok(ids)
+}

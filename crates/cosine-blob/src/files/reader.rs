@@ -1,0 +1,105 @@
+//! Reads one blob's file.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::io::pread;
+
+use super::footer::{self, TRAILER_BYTES};
+use super::blocking;
+use crate::table::Table;
+use crate::{BlobId, BlobReader, CHUNK_BYTES, Error, Finished};
+
+/// One read of this size fetches the whole footer of a blob of up to 63 MiB.
+const TAIL_BYTES: u64 = 4096;
+
+/// An open, finished blob.
+#[derive(Clone, Debug)]
+pub(super) struct Reader {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    id: BlobId,
+    file: File,
+    table: Table,
+    finished: Finished,
+}
+
+impl Reader {
+    pub(super) fn open(id: BlobId, path: &Path) -> Result<Self, Error> {
+        let file = File::open(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::NotFound(id),
+            _ => error.into(),
+        })?;
+        let file_bytes = file.metadata()?.len();
+        if file_bytes < TRAILER_BYTES {
+            return Err(Error::Damaged(id, "it was never finished, or cut"));
+        }
+        let tail_at = file_bytes.saturating_sub(TAIL_BYTES);
+        let tail = read_exact(&file, id, tail_at..file_bytes)?;
+        let footer_at = footer::begin(id, file_bytes, &tail)?;
+        let (length, table) = match footer_at.checked_sub(tail_at) {
+            Some(front) => footer::decode(id, tail.get(front as usize..).unwrap_or_default())?,
+            None => footer::decode(id, &read_exact(&file, id, footer_at..file_bytes)?)?,
+        };
+        let crc64 = table.entries().last().copied().unwrap_or(0);
+        let finished = Finished { length, crc64 };
+        Ok(Self { shared: Arc::new(Shared { id, file, table, finished }) })
+    }
+}
+
+impl Shared {
+    fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        let length = self.finished.length;
+        if range.start > range.end || range.end > length {
+            return Err(Error::OutOfRange(self.id));
+        }
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let first = range.start / CHUNK_BYTES;
+        let whole = first * CHUNK_BYTES..range.end.next_multiple_of(CHUNK_BYTES).min(length);
+        let bytes = read_exact(&self.file, self.id, whole.clone())?;
+        if !self.table.verify(first, &bytes) {
+            return Err(Error::Damaged(self.id, "a chunk is not what was written"));
+        }
+        let (from, to) = (range.start - whole.start, range.end - whole.start);
+        Ok(Bytes::from(bytes).slice(from as usize..to as usize))
+    }
+}
+
+/// Reads a range into fresh memory, without clearing it first.
+fn read_exact(file: &File, id: BlobId, range: Range<u64>) -> Result<Vec<u8>, Error> {
+    let wanted = (range.end - range.start) as usize;
+    let mut out = Vec::with_capacity(wanted);
+    while out.len() < wanted {
+        let at = range.start + out.len() as u64;
+        match pread(file, spare_capacity(&mut out), at) {
+            Ok(0) => return Err(Error::Damaged(id, "it is shorter than its footer says")),
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Error::Io(error.into())),
+        }
+    }
+    out.truncate(wanted);
+    Ok(out)
+}
+
+#[async_trait]
+impl BlobReader for Reader {
+    fn finished(&self) -> Finished {
+        self.shared.finished
+    }
+
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.read(range)).await
+    }
+}

@@ -1,0 +1,102 @@
+//! The data waist: immutable byte runs.
+//!
+//! A blob is written once, under an id that is never used again, and is durable when `finish`
+//! returns; the metadata that refers to it comes second. Every chunk carries a checksum from the
+//! write to every read: a damaged chunk is an error, never bytes. Every engine passes
+//! [`conformance`].
+
+pub mod conformance;
+pub mod files;
+mod id;
+pub mod memory;
+pub mod table;
+
+pub use files::Files;
+pub use id::{BlobId, RunId, StoreId};
+pub use memory::Memory;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// Blobs are checksummed in chunks of this many bytes; the last one may be shorter.
+pub const CHUNK_BYTES: u64 = 128 << 10;
+
+/// Why an engine did not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such blob.
+    #[error("no blob {0}")]
+    NotFound(BlobId),
+    /// The id was used before.
+    #[error("blob {0} exists already")]
+    Exists(BlobId),
+    /// What is stored is not what was written.
+    #[error("blob {0} is damaged: {1}")]
+    Damaged(BlobId, &'static str),
+    /// A range beyond the end was asked for: the caller's mistake.
+    #[error("range outside of blob {0}")]
+    OutOfRange(BlobId),
+    /// The operating system said no.
+    #[error("blob storage: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// What a finished blob is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Bytes.
+    pub length: u64,
+    /// CRC-64/XZ of all bytes.
+    pub crc64: u64,
+}
+
+/// The waist itself.
+#[async_trait]
+pub trait Blobs: std::fmt::Debug + Send + Sync + 'static {
+    /// Begins a blob. Nothing is there for readers until it is finished; a writer that is dropped
+    /// unfinished leaves nothing behind.
+    fn create(&self, id: BlobId) -> Box<dyn BlobWriter>;
+
+    /// Opens a finished blob.
+    async fn open(&self, id: BlobId) -> Result<Arc<dyn BlobReader>, Error>;
+
+    /// Removes a blob; removing what is not there is no error.
+    async fn delete(&self, id: BlobId) -> Result<(), Error>;
+
+    /// All blobs, finished or not, a page at a time: those after `after` in the engine's own,
+    /// stable order.
+    async fn list(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, Error>;
+
+    /// The store that these blobs belong to; `None` while they belong to none.
+    async fn store_id(&self) -> Result<Option<StoreId>, Error>;
+
+    /// Makes these blobs belong to a store, durably.
+    async fn adopt(&self, store: StoreId) -> Result<(), Error>;
+}
+
+/// Writes one blob from its first byte to its last.
+#[async_trait]
+pub trait BlobWriter: std::fmt::Debug + Send {
+    /// Appends. After an error the writer is of no more use.
+    async fn write(&mut self, data: Bytes) -> Result<(), Error>;
+
+    /// Appends the last bytes, and returns when the whole blob is durable.
+    async fn finish(self: Box<Self>, last: Bytes) -> Result<Finished, Error>;
+}
+
+/// Reads one blob.
+#[async_trait]
+pub trait BlobReader: std::fmt::Debug + Send + Sync {
+    /// What the blob is.
+    fn finished(&self) -> Finished;
+
+    /// Reads and verifies a range. Whole chunks are read: ask for ranges that end where chunks
+    /// end, and of a size that memory can hold.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if any chunk that the range touches is not as it was written.
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, Error>;
+}

@@ -1,0 +1,132 @@
+//! The table of running checksums that lies beside every blob.
+//!
+//! Entry `i` is the CRC-64/XZ of the bytes from 0 to the end of chunk `i`. So the last entry is the
+//! checksum of the blob, a chunk is verified by continuing from the entry before it, and the
+//! checksum of any run of chunks follows from two entries without reading a byte.
+
+use crc_fast::{CrcAlgorithm, Digest};
+
+use crate::CHUNK_BYTES;
+
+/// CRC-64/XZ of `bytes`, the checksum that COS calls CRC64.
+pub fn crc64(bytes: &[u8]) -> u64 {
+    crc_fast::checksum(CrcAlgorithm::Crc64Xz, bytes)
+}
+
+/// Continues a CRC-64/XZ: the checksum of what `crc` covers, followed by `bytes`.
+pub fn crc64_continue(crc: u64, bytes: &[u8]) -> u64 {
+    let mut digest = Digest::new_with_init_state(CrcAlgorithm::Crc64Xz, !crc);
+    digest.update(bytes);
+    digest.finalize()
+}
+
+/// Running checksums, one for each chunk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table {
+    entries: Vec<u64>,
+}
+
+impl Table {
+    /// A table as it was stored.
+    pub fn from_entries(entries: Vec<u64>) -> Self {
+        Self { entries }
+    }
+
+    /// As stored.
+    pub fn entries(&self) -> &[u64] {
+        &self.entries
+    }
+
+    /// CRC-64/XZ of everything up to the end of the `chunks`-th chunk; 0 for none.
+    pub fn running(&self, chunks: u64) -> Option<u64> {
+        match usize::try_from(chunks).ok()?.checked_sub(1) {
+            None => Some(0),
+            Some(last) => self.entries.get(last).copied(),
+        }
+    }
+
+    /// Whether `bytes`, which begin with chunk `first` and end where a chunk ends, are what was
+    /// written.
+    pub fn verify(&self, first: u64, bytes: &[u8]) -> bool {
+        let chunks = (bytes.len() as u64).div_ceil(CHUNK_BYTES);
+        match (self.running(first), self.running(first + chunks)) {
+            (Some(before), Some(after)) => crc64_continue(before, bytes) == after,
+            _ => false,
+        }
+    }
+}
+
+/// Builds a table while a blob is written.
+#[derive(Clone, Debug, Default)]
+pub struct TableBuilder {
+    entries: Vec<u64>,
+    length: u64,
+    running: u64,
+}
+
+impl TableBuilder {
+    /// Takes the next bytes, in pieces of any size.
+    pub fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = (CHUNK_BYTES - self.length % CHUNK_BYTES) as usize;
+            let (piece, rest) = bytes.split_at(room.min(bytes.len()));
+            self.running = crc64_continue(self.running, piece);
+            self.length += piece.len() as u64;
+            if self.length.is_multiple_of(CHUNK_BYTES) {
+                self.entries.push(self.running);
+            }
+            bytes = rest;
+        }
+    }
+
+    /// Bytes taken so far.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// CRC-64/XZ of the bytes taken so far.
+    pub fn crc64(&self) -> u64 {
+        self.running
+    }
+
+    /// The table; a last, shorter chunk gets its entry.
+    pub fn finish(mut self) -> Table {
+        if !self.length.is_multiple_of(CHUNK_BYTES) {
+            self.entries.push(self.running);
+        }
+        Table { entries: self.entries }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn published_vectors() {
+        assert_eq!(crc64(b"123456789"), 11_051_210_869_376_104_954);
+        assert_eq!(crc64(b""), 0);
+        assert_eq!(crc64(b"[Object Content]"), 16_749_565_679_157_681_890);
+        assert_eq!(crc64_continue(crc64(b"1234"), b"56789"), crc64(b"123456789"));
+    }
+
+    #[test]
+    fn every_run_of_chunks_verifies_and_no_changed_one_does() {
+        let bytes: Vec<u8> = (0..CHUNK_BYTES * 3 + 7).map(|i| (i * 31 % 251) as u8).collect();
+        let mut builder = TableBuilder::default();
+        bytes.chunks(70_001).for_each(|piece| builder.update(piece));
+        assert_eq!((builder.length(), builder.crc64()), (bytes.len() as u64, crc64(&bytes)));
+        let table = builder.finish();
+        assert_eq!(table.entries().len(), 4);
+        let chunk = CHUNK_BYTES as usize;
+        for (first, range) in
+            [(0, 0..chunk), (1, chunk..3 * chunk), (3, 3 * chunk..bytes.len()), (0, 0..bytes.len())]
+        {
+            let mut run = bytes[range].to_vec();
+            assert!(table.verify(first, &run));
+            assert!(!table.verify(first + 1, &run), "another place");
+            run[5] ^= 1;
+            assert!(!table.verify(first, &run), "a flipped bit");
+        }
+    }
+}
