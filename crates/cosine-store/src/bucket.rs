@@ -1,0 +1,218 @@
+//! PUT, HEAD and DELETE Bucket, and the gate that every writer into a bucket passes.
+
+use std::time::Duration;
+
+use cosine_blob::RunId;
+use cosine_kv::{Commit, Condition, Revision, Scan, Write};
+use serde::{Deserialize, Serialize};
+
+use crate::id::Uid;
+use crate::record::{BucketAclRecord, BucketRecord, Gate, Record};
+use crate::{BucketName, Error, Store, commit, key, run};
+
+/// An account may have this many buckets.
+const BUCKETS_MAX: usize = 200;
+/// How long a writer waits for a freeze to end before it looks again, and how often.
+const FREEZE_WAIT: Duration = Duration::from_millis(5);
+const FREEZE_WAITS_MAX: usize = 200;
+
+/// What everyone may do with a bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BucketAcl {
+    /// Nothing.
+    #[default]
+    Private,
+    /// Everyone may read.
+    PublicRead,
+    /// Everyone may read and write.
+    PublicReadWrite,
+    /// Every signed caller may read.
+    AuthenticatedRead,
+}
+
+/// A bucket to make.
+#[derive(Clone, Debug)]
+pub struct NewBucket {
+    /// Its name.
+    pub name: BucketName,
+    /// Where it shall live.
+    pub region: String,
+    /// What everyone may do with it.
+    pub acl: BucketAcl,
+}
+
+/// A bucket, as it was read.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    name: BucketName,
+    record: BucketRecord,
+    revision: Revision,
+}
+
+impl Bucket {
+    pub(crate) fn new(name: BucketName, record: BucketRecord, revision: Revision) -> Self {
+        Self { name, record, revision }
+    }
+
+    /// Its name, which says whose it is.
+    pub fn name(&self) -> &BucketName {
+        &self.name
+    }
+
+    /// Where it lives.
+    pub fn region(&self) -> &str {
+        &self.record.region
+    }
+
+    /// Seconds since 1970 UTC.
+    pub fn created(&self) -> i64 {
+        self.record.created
+    }
+
+    pub(crate) fn uid(&self) -> Uid {
+        self.record.uid
+    }
+
+    /// The condition of every commit that writes into the bucket.
+    pub(crate) fn unchanged(&self) -> Condition {
+        Condition::Unchanged(key::bucket(&self.name), self.revision)
+    }
+}
+
+impl Store {
+    /// Makes a bucket.
+    ///
+    /// # Errors
+    /// [`Error::BucketExists`], [`Error::TooManyBuckets`].
+    pub async fn create_bucket(&self, new: NewBucket) -> Result<(), Error> {
+        let key = key::bucket(&new.name);
+        if let Some(existing) = self.find_bucket(&new.name).await? {
+            return Err(Error::BucketExists(existing.name.appid()));
+        }
+        let others = self.kv().scan(Scan::prefix(&key::buckets(new.name.appid()), BUCKETS_MAX));
+        if others.await?.found.len() >= BUCKETS_MAX {
+            return Err(Error::TooManyBuckets);
+        }
+        let uid = Uid::random()?;
+        let created = (self.now() / 1_000_000).cast_signed();
+        let record = BucketRecord { uid, region: new.region, created, gate: Gate::Open };
+        let acl = key::bucket_acl(uid);
+        let commit = Commit {
+            conditions: vec![Condition::Absent(key.clone())],
+            writes: vec![
+                Write::Put(key, record.encode()?),
+                Write::Put(acl.clone(), BucketAclRecord { acl: new.acl }.encode()?),
+            ],
+        };
+        if self.commit(commit, &acl).await? {
+            Ok(())
+        } else {
+            Err(Error::BucketExists(new.name.appid()))
+        }
+    }
+
+    /// Finds a bucket.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`].
+    pub async fn bucket(&self, name: &BucketName) -> Result<Bucket, Error> {
+        self.find_bucket(name).await?.ok_or(Error::NoSuchBucket)
+    }
+
+    async fn find_bucket(&self, name: &BucketName) -> Result<Option<Bucket>, Error> {
+        let Some(row) = self.kv().get(&key::bucket(name)).await? else { return Ok(None) };
+        let record = BucketRecord::decode(&row.value)?;
+        Ok(Some(Bucket { name: name.clone(), record, revision: row.revision }))
+    }
+
+    /// What everyone may do with a bucket.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`] if it went meanwhile.
+    pub async fn bucket_acl(&self, bucket: &Bucket) -> Result<BucketAcl, Error> {
+        let row = self.kv().get(&key::bucket_acl(bucket.uid())).await?;
+        Ok(BucketAclRecord::decode(&row.ok_or(Error::NoSuchBucket)?.value)?.acl)
+    }
+
+    /// Removes an empty bucket. Emptiness is decided from a range, so the bucket is frozen first:
+    /// no writer that read the gate before can commit after. Runs on a task of its own, so that a
+    /// caller that goes away cannot leave the bucket frozen.
+    ///
+    /// # Errors
+    /// [`Error::BucketNotEmpty`], [`Error::NoSuchBucket`].
+    pub async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error> {
+        let (store, name) = (self.clone(), name.clone());
+        let task = tokio::spawn(async move { store.delete_bucket_now(&name).await });
+        task.await.map_err(|error| Error::System(error.to_string()))?
+    }
+
+    async fn delete_bucket_now(&self, name: &BucketName) -> Result<(), Error> {
+        let mut bucket = self.bucket(name).await?;
+        for _ in 0..commit::ATTEMPTS_MAX {
+            self.pass_gate(&mut bucket).await?;
+            let frozen = Gate::Frozen { run: self.inner.run.id.0 };
+            if !self.set_gate(&mut bucket, frozen).await? {
+                self.refresh(&mut bucket).await?;
+                continue;
+            }
+            let heads = self.kv().scan(Scan::prefix(&key::heads(bucket.uid()), 1)).await;
+            if heads.as_ref().is_ok_and(|page| page.found.is_empty()) {
+                let writes = vec![
+                    Write::Delete(key::bucket(name)),
+                    Write::Delete(key::bucket_acl(bucket.uid())),
+                ];
+                let conditions = vec![bucket.unchanged()];
+                if self.commit(Commit { conditions, writes }, b"").await? {
+                    return Ok(());
+                }
+                self.refresh(&mut bucket).await?;
+                continue;
+            }
+            self.set_gate(&mut bucket, Gate::Open).await?;
+            return heads.map_err(Error::from).and(Err(Error::BucketNotEmpty));
+        }
+        Err(Error::Busy)
+    }
+
+    /// Changes the gate if nobody else did; the handle then stands for the new state.
+    async fn set_gate(&self, bucket: &mut Bucket, gate: Gate) -> Result<bool, Error> {
+        let record = BucketRecord { gate, ..bucket.record.clone() };
+        let commit = Commit {
+            conditions: vec![bucket.unchanged()],
+            writes: vec![Write::Put(key::bucket(&bucket.name), record.encode()?)],
+        };
+        match self.kv().commit(commit).await? {
+            cosine_kv::Outcome::Committed(revision) => {
+                (bucket.record, bucket.revision) = (record, revision);
+                Ok(true)
+            }
+            cosine_kv::Outcome::Conflict => Ok(false),
+            cosine_kv::Outcome::Unknown => Err(Error::Unknown),
+        }
+    }
+
+    /// Waits until writers may pass. A freeze whose run is gone is thawed by whoever meets it.
+    pub(crate) async fn pass_gate(&self, bucket: &mut Bucket) -> Result<(), Error> {
+        for _ in 0..FREEZE_WAITS_MAX {
+            let Gate::Frozen { run } = bucket.record.gate else { return Ok(()) };
+            if run::is_alive(self.kv(), RunId(run)).await? {
+                tokio::time::sleep(FREEZE_WAIT).await;
+            } else if self.set_gate(bucket, Gate::Open).await? {
+                return Ok(());
+            }
+            self.refresh(bucket).await?;
+        }
+        Err(Error::Busy)
+    }
+
+    /// Reads the bucket again. One that was made anew under the same name is not the one that the
+    /// caller was let into.
+    pub(crate) async fn refresh(&self, bucket: &mut Bucket) -> Result<(), Error> {
+        let found = self.bucket(&bucket.name).await?;
+        if found.uid() != bucket.uid() {
+            return Err(Error::NoSuchBucket);
+        }
+        *bucket = found;
+        Ok(())
+    }
+}

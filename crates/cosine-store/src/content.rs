@@ -1,0 +1,130 @@
+//! Contents: how bytes come in, and how they are read.
+
+use bytes::Bytes;
+use cosine_blob::table::crc64;
+use cosine_blob::{BlobId, BlobWriter};
+use cosine_kv::{Condition, Write};
+use md5::{Digest, Md5};
+
+use crate::id::Uid;
+use crate::record::{Body, ContentRecord, ContentState, Extent, Record, ReferenceRecord};
+use crate::source::{Block, Blocks, ByteSource};
+use crate::{Error, Store, key};
+
+/// Contents up to this many bytes lie in the metadata, and cost no file.
+pub const INLINE_BYTES_MAX: usize = 16 << 10;
+
+/// A content that has arrived and that nothing refers to yet. If it is dropped without
+/// [`keep`](Arrived::keep), its blob goes away again.
+#[derive(Debug)]
+pub struct Arrived {
+    pub uid: Uid,
+    pub size: u64,
+    pub md5: [u8; 16],
+    pub crc64: u64,
+    place: Place,
+    store: Store,
+}
+
+#[derive(Debug)]
+enum Place {
+    Inline(Bytes),
+    Blob(BlobId),
+    Kept,
+}
+
+impl Store {
+    /// Takes a body in, in bounded memory. Large ones are hashed beside the write.
+    pub(crate) async fn receive(&self, source: &mut dyn ByteSource) -> Result<Arrived, Error> {
+        let mut blocks = Blocks::new(source);
+        let first = blocks.next().await?;
+        let uid = Uid::random()?;
+        if first.last && first.bytes.len() <= INLINE_BYTES_MAX {
+            let (size, crc64) = (first.bytes.len() as u64, crc64(&first.bytes));
+            let md5 = Md5::digest(&first.bytes).into();
+            let place = Place::Inline(first.bytes);
+            return Ok(Arrived { uid, size, md5, crc64, place, store: self.clone() });
+        }
+        let blob = self.next_blob_id();
+        let (finished, md5) = write_blob(self.blobs().create(blob), first, blocks).await?;
+        Ok(Arrived {
+            uid,
+            size: finished.length,
+            md5,
+            crc64: finished.crc64,
+            place: Place::Blob(blob),
+            store: self.clone(),
+        })
+    }
+}
+
+/// Three things at once: the next block arrives while this one is hashed and written.
+async fn write_blob(
+    mut writer: Box<dyn BlobWriter>,
+    first: Block,
+    mut blocks: Blocks<'_>,
+) -> Result<(cosine_blob::Finished, [u8; 16]), Error> {
+    let mut block = first;
+    let mut md5 = Md5::new();
+    while !block.last {
+        let work = async { tokio::join!(hash(md5, block.bytes.clone()), writer.write(block.bytes)) };
+        let (next, (hashed, written)) = tokio::join!(blocks.next(), work);
+        written?;
+        (block, md5) = (next?, hashed?);
+    }
+    let (hashed, finished) =
+        tokio::join!(hash(md5, block.bytes.clone()), writer.finish(block.bytes));
+    Ok((finished?, hashed?.finalize().into()))
+}
+
+async fn hash(mut md5: Md5, bytes: Bytes) -> Result<Md5, Error> {
+    let hashed = tokio::task::spawn_blocking(move || {
+        md5.update(&bytes);
+        md5
+    });
+    hashed.await.map_err(|error| Error::System(error.to_string()))
+}
+
+impl Arrived {
+    /// The conditions and writes that bring the content into being, in the commit of its first
+    /// owner.
+    pub fn rows(&self) -> Result<(Vec<Condition>, Vec<Write>), Error> {
+        let (mut conditions, mut writes) = (Vec::new(), Vec::new());
+        let body = match &self.place {
+            Place::Inline(bytes) => {
+                writes.push(Write::Put(key::inline(self.uid), bytes.clone()));
+                Body::Inline
+            }
+            Place::Blob(blob) => {
+                conditions.push(self.store.inner.run.stands());
+                let reference = ReferenceRecord {}.encode()?;
+                writes.push(Write::Put(key::blob_reference(*blob, self.uid), reference));
+                Body::Extents(vec![Extent::whole(*blob, self.size, self.crc64)])
+            }
+            Place::Kept => return Err(Error::System("a content is published twice".to_owned())),
+        };
+        let (size, crc64, md5) = (self.size, self.crc64, Some(self.md5));
+        let record = ContentRecord { size, crc64, md5, state: ContentState::Live, body };
+        writes.push(Write::Put(key::content(self.uid), record.encode()?));
+        Ok((conditions, writes))
+    }
+
+    /// The content is referred to, or nobody can tell: from here on the collector decides.
+    pub fn keep(&mut self) {
+        self.place = Place::Kept;
+    }
+}
+
+impl Drop for Arrived {
+    fn drop(&mut self) {
+        let Place::Blob(blob) = self.place else { return };
+        let store = self.store.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = store.blobs().delete(blob).await {
+                    tracing::warn!(%blob, %error, "a blob that nothing refers to stays behind");
+                }
+            });
+        }
+    }
+}

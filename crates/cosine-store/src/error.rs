@@ -1,0 +1,59 @@
+//! Why an operation did not happen.
+
+use crate::source::SourceError;
+
+/// What the caller must do differently, or what is broken.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such bucket.
+    #[error("no such bucket")]
+    NoSuchBucket,
+    /// There is no such object.
+    #[error("no such key")]
+    NoSuchKey,
+    /// The bucket exists; the number is its owner's APPID.
+    #[error("the bucket exists already")]
+    BucketExists(u64),
+    /// The account has all the buckets it may have.
+    #[error("the account has too many buckets")]
+    TooManyBuckets,
+    /// The bucket still holds something.
+    #[error("the bucket is not empty")]
+    BucketNotEmpty,
+    /// The object exists, and the caller forbade overwriting.
+    #[error("the object exists already")]
+    AlreadyExists,
+    /// The plan of a copy was to refuse it.
+    #[error("the copy is refused: {0:?}")]
+    Rejected(crate::copy::Rejection),
+    /// The body is not as its sender announced.
+    #[error("the body has another MD5 than announced")]
+    DigestMismatch,
+    /// The body did not arrive.
+    #[error("the body did not arrive: {0}")]
+    Source(#[from] SourceError),
+    /// Others write the same thing all the time.
+    #[error("too many writers at the same time")]
+    Busy,
+    /// Nobody can tell whether it happened.
+    #[error("the outcome is unknown")]
+    Unknown,
+    /// The metadata and the blobs are not one store.
+    #[error("the metadata and the blobs belong to different stores: wrong data directory?")]
+    WrongStore,
+    /// This run was taken for dead, and its blobs may be gone.
+    #[error("this run was fenced off: restart")]
+    Fenced,
+    /// A stored record is not what was written.
+    #[error("damaged: {0}")]
+    Damaged(String),
+    /// The metadata engine failed.
+    #[error(transparent)]
+    Kv(#[from] cosine_kv::Error),
+    /// The data engine failed.
+    #[error(transparent)]
+    Blob(#[from] cosine_blob::Error),
+    /// The operating system or the runtime failed.
+    #[error("system: {0}")]
+    System(String),
+}

@@ -1,0 +1,56 @@
+//! PUT Object: a new content, and a version that points at it.
+
+use crate::publish::{ContentLink, Publication};
+use crate::record::{Attributes, Etag, ObjectAcl, StorageClass, Version};
+use crate::source::ByteSource;
+use crate::{Bucket, Error, ObjectKey, Store};
+
+/// What to store.
+#[derive(Debug)]
+pub struct PutRequest {
+    /// Where.
+    pub bucket: Bucket,
+    /// Under which key.
+    pub key: ObjectKey,
+    /// With which metadata.
+    pub attributes: Attributes,
+    /// For whom.
+    pub acl: ObjectAcl,
+    /// In which class.
+    pub class: StorageClass,
+    /// The MD5 that the sender announced.
+    pub md5: Option<[u8; 16]>,
+    /// Fail if the key has an object.
+    pub forbid_overwrite: bool,
+}
+
+impl Store {
+    /// Stores an object. It is visible, whole, when this returns, and not before.
+    ///
+    /// # Errors
+    /// [`Error::Source`], [`Error::DigestMismatch`], [`Error::AlreadyExists`],
+    /// [`Error::NoSuchBucket`]: then nothing is stored.
+    pub async fn put(
+        &self,
+        request: PutRequest,
+        source: &mut dyn ByteSource,
+    ) -> Result<Version, Error> {
+        let content = self.receive(source).await?;
+        if request.md5.is_some_and(|announced| announced != content.md5) {
+            return Err(Error::DigestMismatch);
+        }
+        let publication = Publication {
+            bucket: request.bucket,
+            key: request.key,
+            size: content.size,
+            etag: Etag { digest: content.md5, parts: 0 },
+            crc64: content.crc64,
+            attributes: request.attributes,
+            acl: request.acl,
+            class: request.class,
+            forbid_overwrite: request.forbid_overwrite,
+            content: ContentLink::Arrived(content),
+        };
+        self.publish(publication).await
+    }
+}

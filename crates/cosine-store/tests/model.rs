@@ -1,0 +1,472 @@
+//! Random operations against a model that is a map, on both sets of engines; and the books: after
+//! every run each version holds exactly one reference to a content that exists.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cosine_kv::{Found, Kv, Scan};
+use cosine_store::{
+    Attributes, Bucket, BucketAcl, BucketName, CopyRequest, Engines, Entry, Error, ListOptions,
+    ManualClock, NewBucket, ObjectAcl, ObjectKey, PutRequest, Rejection, StorageClass, Store, Version,
+};
+use proptest::prelude::*;
+
+const BUCKETS: [&str; 2] = ["one-1250000000", "two-1250000000"];
+const KEYS: [&str; 4] = ["a", "b/c", "b/d", "→"];
+
+#[derive(Clone, Debug)]
+enum Operation {
+    CreateBucket(usize),
+    DeleteBucket(usize),
+    Put { at: Place, size: usize, forbid_overwrite: bool },
+    Copy { from: Place, to: Place, replace: Option<u8>, forbid_overwrite: bool },
+    Delete(Place),
+    List { bucket: usize, delimiter: bool, marker: usize, limit: usize },
+    Read(Place),
+    ClockSteps(i64),
+}
+
+type Place = (usize, usize);
+
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
+    use Operation::*;
+    let place = || (0..BUCKETS.len(), 0..KEYS.len());
+    // Around the inline bound, and around the chunk and block sizes.
+    let size = prop_oneof![
+        4 => 0..100usize,
+        2 => (16usize << 10) - 1..(16 << 10) + 2,
+        1 => (512usize << 10) - 1..(512 << 10) + 2,
+        1 => Just((1 << 20) + 5),
+    ];
+    let operation = prop_oneof![
+        2 => (0..BUCKETS.len()).prop_map(CreateBucket),
+        1 => (0..BUCKETS.len()).prop_map(DeleteBucket),
+        6 => (place(), size, prop::bool::weighted(0.1))
+            .prop_map(|(at, size, forbid_overwrite)| Put { at, size, forbid_overwrite }),
+        8 => (place(), place(), proptest::option::of(0..9u8), prop::bool::weighted(0.1))
+            .prop_map(|(from, to, replace, forbid_overwrite)| Copy { from, to, replace, forbid_overwrite }),
+        3 => place().prop_map(Delete),
+        2 => (0..BUCKETS.len(), any::<bool>(), 0..KEYS.len() + 1, 1..4usize)
+            .prop_map(|(bucket, delimiter, marker, limit)| List { bucket, delimiter, marker, limit }),
+        3 => place().prop_map(Read),
+        1 => (-5_000_000..5_000_000i64).prop_map(ClockSteps),
+    ];
+    prop::collection::vec(operation, 1..60)
+}
+
+/// What the model keeps of an object.
+#[derive(Clone, Debug, PartialEq)]
+struct Object {
+    body: Bytes,
+    mark: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Model {
+    buckets: BTreeMap<usize, BTreeMap<&'static str, Object>>,
+}
+
+struct World {
+    store: Store,
+    kv: Arc<dyn Kv>,
+    clock: Arc<ManualClock>,
+    now: i64,
+    written: u64,
+    model: Model,
+}
+
+impl World {
+    async fn new(engines: Engines) -> Self {
+        let clock = Arc::new(ManualClock::at(1_700_000_000_000_000));
+        let kv = Arc::clone(&engines.kv);
+        let store = Store::open(engines, Arc::clone(&clock) as _).await.unwrap();
+        Self { store, kv, clock, now: 1_700_000_000_000_000, written: 0, model: Model::default() }
+    }
+
+    async fn bucket(&self, n: usize) -> Result<Bucket, Error> {
+        self.store.bucket(&BucketName::parse(BUCKETS[n]).unwrap()).await
+    }
+
+    async fn step(&mut self, operation: Operation) {
+        match operation {
+            Operation::CreateBucket(n) => self.create_bucket(n).await,
+            Operation::DeleteBucket(n) => self.delete_bucket(n).await,
+            Operation::Put { at, size, forbid_overwrite } => self.put(at, size, forbid_overwrite).await,
+            Operation::Copy { from, to, replace, forbid_overwrite } => {
+                self.copy(from, to, replace, forbid_overwrite).await;
+            }
+            Operation::Delete(at) => self.delete(at).await,
+            Operation::List { bucket, delimiter, marker, limit } => {
+                self.list(bucket, delimiter, marker, limit).await;
+            }
+            Operation::Read(at) => self.read(at).await,
+            Operation::ClockSteps(micros) => {
+                self.now += micros;
+                self.clock.set(self.now as u64);
+            }
+        }
+    }
+
+    async fn create_bucket(&mut self, n: usize) {
+        let name = BucketName::parse(BUCKETS[n]).unwrap();
+        let new = NewBucket { name, region: "r".into(), acl: BucketAcl::Private };
+        let made = self.store.create_bucket(new).await;
+        if self.model.buckets.contains_key(&n) {
+            assert!(matches!(made, Err(Error::BucketExists(1_250_000_000))), "{made:?}");
+        } else {
+            made.unwrap();
+            self.model.buckets.insert(n, BTreeMap::new());
+        }
+    }
+
+    async fn delete_bucket(&mut self, n: usize) {
+        let deleted = self.store.delete_bucket(&BucketName::parse(BUCKETS[n]).unwrap()).await;
+        match self.model.buckets.get(&n) {
+            None => assert!(matches!(deleted, Err(Error::NoSuchBucket)), "{deleted:?}"),
+            Some(objects) if objects.is_empty() => {
+                deleted.unwrap();
+                self.model.buckets.remove(&n);
+            }
+            Some(_) => assert!(matches!(deleted, Err(Error::BucketNotEmpty)), "{deleted:?}"),
+        }
+    }
+
+    async fn put(&mut self, at: Place, size: usize, forbid_overwrite: bool) {
+        let Ok(bucket) = self.bucket(at.0).await else {
+            return assert!(!self.model.buckets.contains_key(&at.0));
+        };
+        self.written += 1;
+        let seed = self.written;
+        let body: Bytes = (0..size as u64).map(|i| (i * 31 + seed * 7 + (i >> 9)) as u8).collect();
+        let request = PutRequest {
+            bucket,
+            key: ObjectKey::parse(KEYS[at.1]).unwrap(),
+            attributes: marked(b"put"),
+            acl: ObjectAcl::Default,
+            class: StorageClass::Standard,
+            md5: None,
+            forbid_overwrite,
+        };
+        let put = self.store.put(request, &mut body.clone()).await;
+        let objects = self.model.buckets.get_mut(&at.0).unwrap();
+        if forbid_overwrite && objects.contains_key(KEYS[at.1]) {
+            assert!(matches!(put, Err(Error::AlreadyExists)), "{put:?}");
+        } else {
+            assert_eq!(put.unwrap().size, size as u64);
+            objects.insert(KEYS[at.1], Object { body, mark: b"put".to_vec() });
+        }
+    }
+
+    async fn copy(&mut self, from: Place, to: Place, replace: Option<u8>, forbid_overwrite: bool) {
+        let (Ok(source_bucket), Ok(bucket)) = (self.bucket(from.0).await, self.bucket(to.0).await)
+        else {
+            return;
+        };
+        let source_key = ObjectKey::parse(KEYS[from.1]).unwrap();
+        let source = self.store.object(&source_bucket, &source_key).await;
+        let Some(object) = self.model.buckets[&from.0].get(KEYS[from.1]).cloned() else {
+            return assert!(matches!(source, Err(Error::NoSuchKey)), "{source:?}");
+        };
+        let request = CopyRequest {
+            source_bucket,
+            source_key,
+            source: source.unwrap(),
+            bucket,
+            key: ObjectKey::parse(KEYS[to.1]).unwrap(),
+            attributes: replace.map(|mark| marked(&[mark])),
+            acl: ObjectAcl::Default,
+            class: StorageClass::Standard,
+            forbid_overwrite,
+        };
+        let copied = self.store.copy(request).await;
+        let objects = self.model.buckets.get_mut(&to.0).unwrap();
+        if from == to && replace.is_none() {
+            assert!(matches!(copied, Err(Error::Rejected(Rejection::Unchanged))), "{copied:?}");
+        } else if forbid_overwrite && objects.contains_key(KEYS[to.1]) {
+            assert!(matches!(copied, Err(Error::AlreadyExists)), "{copied:?}");
+        } else {
+            copied.unwrap();
+            let mark = replace.map_or(object.mark, |mark| vec![mark]);
+            objects.insert(KEYS[to.1], Object { body: object.body, mark });
+        }
+    }
+
+    async fn delete(&mut self, at: Place) {
+        let Ok(bucket) = self.bucket(at.0).await else { return };
+        self.store.delete(&bucket, &ObjectKey::parse(KEYS[at.1]).unwrap()).await.unwrap();
+        self.model.buckets.get_mut(&at.0).unwrap().remove(KEYS[at.1]);
+    }
+
+    async fn list(&self, n: usize, delimiter: bool, marker: usize, limit: usize) {
+        let Ok(bucket) = self.bucket(n).await else { return };
+        let marker = KEYS.get(marker).copied().unwrap_or("").to_owned();
+        let delimiter = if delimiter { "/" } else { "" }.to_owned();
+        let options = ListOptions { prefix: String::new(), delimiter, marker, limit };
+        let page = self.store.list_objects(&bucket, &options).await.unwrap();
+        let mut expected: Vec<String> = vec![];
+        for key in self.model.buckets[&n].keys().filter(|key| ***key > *options.marker) {
+            let name = match key.split_once('/') {
+                Some((front, _)) if !options.delimiter.is_empty() => format!("{front}/"),
+                _ => (*key).to_owned(),
+            };
+            if expected.last() != Some(&name) {
+                expected.push(name);
+            }
+        }
+        let listed: Vec<&str> = page.entries.iter().map(Entry::name).collect();
+        assert_eq!(listed, expected[..expected.len().min(limit)]);
+        assert_eq!(page.truncated, expected.len() > limit);
+    }
+
+    async fn read(&self, at: Place) {
+        let Ok(bucket) = self.bucket(at.0).await else { return };
+        let read = read_all(&self.store, &bucket, KEYS[at.1]).await;
+        match self.model.buckets[&at.0].get(KEYS[at.1]) {
+            None => assert!(matches!(read, Err(Error::NoSuchKey)), "{read:?}"),
+            Some(object) => {
+                let (version, body) = read.unwrap();
+                assert!(body == object.body, "other bytes");
+                assert_eq!(version.attributes, marked(&object.mark));
+            }
+        }
+    }
+
+    async fn check_everything(&self) {
+        for at in (0..BUCKETS.len()).flat_map(|b| (0..KEYS.len()).map(move |k| (b, k))) {
+            self.read(at).await;
+        }
+        check_books(&*self.kv).await;
+    }
+}
+
+fn marked(mark: &[u8]) -> Attributes {
+    Attributes { system: vec![], user: vec![("mark".into(), mark.to_vec())] }
+}
+
+async fn read_all(store: &Store, bucket: &Bucket, key: &str) -> Result<(Version, Vec<u8>), Error> {
+    let version = store.object(bucket, &ObjectKey::parse(key).unwrap()).await?;
+    let mut reader = store.read(&version, 0..version.size).await?;
+    let mut body = vec![];
+    while let Some(piece) = reader.next().await? {
+        body.extend_from_slice(&piece);
+    }
+    Ok((version, body))
+}
+
+async fn rows(kv: &dyn Kv, prefix: &[u8]) -> Vec<Vec<u8>> {
+    let page = kv.scan(Scan::prefix(prefix, 100_000)).await.unwrap();
+    let key = |found| match found {
+        Found::Row(key, _) | Found::CommonPrefix(key) => key,
+    };
+    page.found.into_iter().map(key).collect()
+}
+
+/// The layout is that of `docs/format.md`: references `r c <content> <owner>`, contents
+/// `c <content>`, current versions `k`, heads `h`, contents that lost a reference `q <content>`.
+async fn check_books(kv: &dyn Kv) {
+    let references = rows(kv, b"rc").await;
+    let versions = rows(kv, b"k").await;
+    assert_eq!(references.len(), versions.len(), "one reference a version");
+    assert_eq!(rows(kv, b"h").await.len(), versions.len(), "one head a live key");
+    let contents: Vec<Vec<u8>> = rows(kv, b"c").await.iter().map(|key| key[1..].to_vec()).collect();
+    let released = rows(kv, b"q").await;
+    for reference in &references {
+        assert!(contents.contains(&reference[2..18].to_vec()), "a reference to nothing");
+    }
+    for content in &contents {
+        let referred = references.iter().any(|reference| reference[2..18] == content[..]);
+        let known = released.iter().any(|row| row[1..] == content[..]);
+        assert!(referred || known, "garbage that the collector would never find");
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn memory() -> Engines {
+    Engines {
+        kv: Arc::new(cosine_kv::Memory::default()),
+        blobs: Arc::new(cosine_blob::Memory::default()),
+    }
+}
+
+fn embedded(directory: &std::path::Path) -> Engines {
+    Engines {
+        kv: Arc::new(cosine_kv::Embedded::open(&directory.join("meta"), Default::default()).unwrap()),
+        blobs: Arc::new(cosine_blob::Files::open(&directory.join("blobs"), true).unwrap()),
+    }
+}
+
+fn steps(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(steps(300))]
+    #[test]
+    fn memory_agrees_with_the_model(operations in operations()) {
+        runtime().block_on(async {
+            let mut world = World::new(memory()).await;
+            for operation in operations {
+                world.step(operation).await;
+            }
+            world.check_everything().await;
+        });
+    }
+}
+
+proptest! {
+    #![proptest_config(steps(30))]
+    #[test]
+    fn embedded_agrees_with_the_model_also_after_reopening(operations in operations()) {
+        let directory = tempfile::tempdir().unwrap();
+        let model = runtime().block_on(async {
+            let mut world = World::new(embedded(directory.path())).await;
+            for operation in operations {
+                world.step(operation).await;
+            }
+            world.check_everything().await;
+            world.model
+        });
+        runtime().block_on(async {
+            let mut world = World::new(embedded(directory.path())).await;
+            world.model = model;
+            world.check_everything().await;
+        });
+    }
+}
+
+/// Any interleaving of copies, puts and deletes on three keys leaves every visible object readable,
+/// and the books in order.
+#[test]
+fn concurrent_self_copies_lose_nothing() {
+    runtime().block_on(async {
+        let mut world = World::new(memory()).await;
+        world.create_bucket(0).await;
+        let tasks: Vec<_> = (0..16u64)
+            .map(|task| {
+                let store = world.store.clone();
+                tokio::spawn(async move { hammer(&store, task).await })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let bucket = world.bucket(0).await.unwrap();
+        for key in &KEYS[..3] {
+            match read_all(&world.store, &bucket, key).await {
+                Ok((version, body)) => assert_eq!(version.size, body.len() as u64),
+                Err(error) => assert!(matches!(error, Error::NoSuchKey), "{error:?}"),
+            }
+        }
+        check_books(&*world.kv).await;
+    });
+}
+
+async fn hammer(store: &Store, task: u64) {
+    let name = BucketName::parse(BUCKETS[0]).unwrap();
+    let mut random = task * 2_654_435_761 + 1;
+    for _ in 0..60 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let (kind, from, to) = (random >> 33 & 7, (random >> 40) as usize % 3, (random >> 50) as usize % 3);
+        let bucket = store.bucket(&name).await.unwrap();
+        let key = ObjectKey::parse(KEYS[to]).unwrap();
+        let done = match kind {
+            0 => store.delete(&bucket, &key).await,
+            1..=2 => {
+                let request = PutRequest {
+                    bucket,
+                    key,
+                    attributes: marked(b"put"),
+                    acl: ObjectAcl::Default,
+                    class: StorageClass::Standard,
+                    md5: None,
+                    forbid_overwrite: false,
+                };
+                store.put(request, &mut Bytes::from(vec![task as u8; 20_000])).await.map(drop)
+            }
+            _ => copy_between(store, bucket, from, key).await,
+        };
+        assert!(matches!(done, Ok(()) | Err(Error::NoSuchKey)), "{done:?}");
+    }
+}
+
+async fn copy_between(store: &Store, bucket: Bucket, from: usize, key: ObjectKey) -> Result<(), Error> {
+    let source_key = ObjectKey::parse(KEYS[from]).unwrap();
+    let source = store.object(&bucket, &source_key).await?;
+    let request = CopyRequest {
+        source_bucket: bucket.clone(),
+        source_key,
+        source,
+        bucket,
+        key,
+        attributes: Some(marked(b"copy")),
+        acl: ObjectAcl::Default,
+        class: StorageClass::Standard,
+        forbid_overwrite: false,
+    };
+    store.copy(request).await.map(drop)
+}
+
+/// A freeze whose run is gone is thawed by the next writer.
+#[test]
+fn a_bucket_frozen_by_a_run_that_is_gone_thaws() {
+    runtime().block_on(async {
+        let engines = memory();
+        let mut world = World::new(engines.clone()).await;
+        world.create_bucket(0).await;
+        world.put((0, 0), 10, false).await;
+        // Freeze it as a deletion does, and let the run end there.
+        let key = rows(&*world.kv, b"b").await.remove(0);
+        let stored = world.kv.get(&key).await.unwrap().unwrap().value;
+        let run = rows(&*world.kv, b"f").await.remove(0)[1..].try_into().map(u64::from_be_bytes).unwrap();
+        let mut frozen = stored[..stored.len() - 1].to_vec();
+        frozen.push(1);
+        frozen.extend(varint(run));
+        let commit = cosine_kv::Commit {
+            conditions: vec![],
+            writes: vec![cosine_kv::Write::Put(key, frozen.into())],
+        };
+        assert!(matches!(world.kv.commit(commit).await, Ok(cosine_kv::Outcome::Committed(_))));
+        let (bucket, key) = (world.bucket(0).await.unwrap(), ObjectKey::parse("a").unwrap());
+        let delete = world.store.delete(&bucket, &key);
+        let held = tokio::time::timeout(std::time::Duration::from_millis(30), delete);
+        assert!(held.await.is_err(), "writers wait while the run is alive");
+
+        let mut next = World::new(engines).await;
+        next.model.buckets = std::mem::take(&mut world.model.buckets);
+        next.put((0, 0), 20, false).await;
+        next.check_everything().await;
+    });
+}
+
+fn varint(mut n: u64) -> Vec<u8> {
+    let mut out = vec![];
+    while n >= 128 {
+        out.push(n as u8 | 128);
+        n >>= 7;
+    }
+    out.push(n as u8);
+    out
+}
+
+/// Metadata beside another store's blobs refuses to open, and nothing is changed.
+#[test]
+fn metadata_and_blobs_of_different_stores_do_not_open() {
+    runtime().block_on(async {
+        let (one, two) = (memory(), memory());
+        let mut world = World::new(one.clone()).await;
+        world.create_bucket(0).await;
+        world.put((0, 0), 100_000, false).await;
+        World::new(two.clone()).await;
+        let empty = memory();
+        for (kv, blobs) in [(&one, &two), (&two, &one), (&one, &empty), (&empty, &one)] {
+            let mixed = Engines { kv: Arc::clone(&kv.kv), blobs: Arc::clone(&blobs.blobs) };
+            let opened = Store::open(mixed, Arc::new(ManualClock::at(1))).await;
+            assert!(matches!(opened, Err(Error::WrongStore)), "{opened:?}");
+        }
+        world.check_everything().await;
+    });
+}
