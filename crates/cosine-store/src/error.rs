@@ -47,13 +47,25 @@ pub enum Error {
     /// A stored record is not what was written.
     #[error("damaged: {0}")]
     Damaged(String),
+    /// A sync failed earlier; nothing is written until the store is opened again.
+    #[error("the store is read-only after a failed sync: restart to recover")]
+    Unavailable,
     /// The metadata engine failed.
     #[error(transparent)]
-    Kv(#[from] cosine_kv::Error),
+    Kv(cosine_kv::Error),
     /// The data engine failed.
     #[error(transparent)]
     Blob(#[from] cosine_blob::Error),
     /// The operating system or the runtime failed.
     #[error("system: {0}")]
     System(String),
+}
+
+impl From<cosine_kv::Error> for Error {
+    fn from(error: cosine_kv::Error) -> Self {
+        match error {
+            cosine_kv::Error::Poisoned => Error::Unavailable,
+            other => Error::Kv(other),
+        }
+    }
 }

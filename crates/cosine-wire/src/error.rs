@@ -32,6 +32,7 @@ macro_rules! codes {
 
 codes! {
     NotModified 304 "Not Modified";
+    AccessForbidden 403 "The request is not allowed by the CORS rules of the bucket.";
     ActionAccelerateNotSupported 400 "The operation is not supported on an acceleration domain.";
     BadDigest 400 "The Content-MD5 you specified did not match what we received.";
     BadRequest 400 "Bad request.";
@@ -61,6 +62,7 @@ codes! {
     AccessDenied 403 "Access Denied.";
     InvalidAccessKeyId 403 "The access key Id you provided does not exist in our records.";
     RequestTimeTooSkewed 403 "The difference between the request time and the server time is too large.";
+    SSEHeaderNotAllowed 400 "The encryption header is not allowed here.";
     SignatureDoesNotMatch 403 "The Signature you specified is invalid.";
     DomainConfigNotFoundError 404 "The bucket has no domain configuration.";
     IntelligentTieringConfigurationNotFoundError 404 "The configuration does not exist.";

@@ -3,7 +3,6 @@
 //! Everything here turns bytes into values and values into bytes: no IO, no async, no clock but
 //! the one handed in, and no knowledge of accounts or of storage.
 
-pub mod canned_acl;
 pub mod condition;
 pub mod copy_source;
 pub mod date;

@@ -1,0 +1,106 @@
+//! Request bodies on their way in.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cosine_store::{ByteSource, SourceError};
+use cosine_wire::{ApiError, Code};
+use http::{HeaderMap, header};
+use http_body::Body;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+
+/// A sender that is silent for this long has gone.
+const STALL_MAX: Duration = Duration::from_secs(60);
+/// What is left of a refused body is read and dropped, up to this many bytes and this long, so that
+/// the client reads the answer and not a broken connection.
+const DRAIN_BYTES_MAX: u64 = 256 << 20;
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// A request body, and how much of it is welcome.
+#[derive(Debug)]
+pub struct Upload {
+    incoming: Option<Incoming>,
+    room: u64,
+    /// The client waits for our word before it sends: what is refused is never sent.
+    awaits_continue: bool,
+}
+
+impl Upload {
+    /// A body of which nothing is welcome yet.
+    pub fn new(incoming: Incoming, headers: &HeaderMap) -> Self {
+        let awaits_continue = headers.contains_key(header::EXPECT);
+        Self { incoming: Some(incoming), room: 0, awaits_continue }
+    }
+
+    /// Whether the body is known to be empty.
+    pub fn is_empty(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    /// Lets up to `bytes` in; more is [`SourceError::TooLarge`].
+    pub fn allow(&mut self, bytes: u64) {
+        self.room = bytes;
+    }
+
+    /// Reads a whole, small body.
+    ///
+    /// # Errors
+    /// `too_large` beyond `limit` bytes, read or announced; 400 where it does not arrive.
+    pub async fn collect(&mut self, limit: u64, too_large: Code) -> Result<Vec<u8>, ApiError> {
+        let announced = self.incoming.as_ref().and_then(|body| body.size_hint().exact());
+        if announced.is_some_and(|bytes| bytes > limit) {
+            return Err(too_large.into());
+        }
+        self.allow(limit);
+        let mut whole = Vec::new();
+        loop {
+            match self.next().await {
+                Ok(Some(piece)) => whole.extend_from_slice(&piece),
+                Ok(None) => return Ok(whole),
+                Err(SourceError::TooLarge) => return Err(too_large.into()),
+                Err(error) => return Err(crate::error::source_error(error)),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl ByteSource for Upload {
+    async fn next(&mut self) -> Result<Option<Bytes>, SourceError> {
+        let Some(incoming) = &mut self.incoming else { return Ok(None) };
+        loop {
+            let frame = tokio::time::timeout(STALL_MAX, incoming.frame());
+            let Some(frame) = frame.await.map_err(|_| SourceError::Stalled)? else {
+                self.incoming = None;
+                return Ok(None);
+            };
+            let Ok(piece) = frame.map_err(|_| SourceError::Cut)?.into_data() else { continue };
+            self.room = self.room.checked_sub(piece.len() as u64).ok_or(SourceError::TooLarge)?;
+            return Ok(Some(piece));
+        }
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let Some(incoming) = self.incoming.take() else { return };
+        if self.awaits_continue || incoming.is_end_stream() {
+            return;
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tokio::time::timeout(DRAIN_TIME_MAX, drain(incoming)));
+        }
+    }
+}
+
+async fn drain(mut incoming: Incoming) {
+    let mut dropped = 0;
+    while let Some(Ok(frame)) = incoming.frame().await {
+        dropped += frame.data_ref().map_or(0, Bytes::len) as u64;
+        if dropped > DRAIN_BYTES_MAX {
+            return;
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The COS API over HTTP.
+//!
+//! A request goes one way: [`listener`] takes the connection, [`service`] reads where the request
+//! is addressed and finds its row in the [`operation`] table, checks the signature, and hands it to
+//! the one file under `ops/` that is that operation: it parses, authorises, calls the store and
+//! renders. Nothing here knows how anything is stored.
+
+mod authorise;
+mod body;
+mod error;
+pub mod listener;
+pub mod operation;
+mod ops;
+mod params;
+mod reply;
+mod request;
+mod service;
+mod spelling;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use cosine_access::Keyring;
+use cosine_store::{Clock, Store};
+use cosine_wire::host::HostRules;
+
+pub use listener::{Tls, serve};
+
+/// What a deployment serves, and to whom.
+#[derive(Debug)]
+pub struct Settings {
+    /// Everyone who may sign.
+    pub keyring: Keyring,
+    /// How host names are read.
+    pub hosts: HostRules,
+    /// Where buckets may live.
+    pub regions: Regions,
+}
+
+/// The regions of a deployment.
+#[derive(Clone, Debug)]
+pub struct Regions {
+    /// Where a bucket goes whose host names no region.
+    pub default: String,
+    /// All of them, the default included.
+    pub named: Vec<String>,
+    /// Whether any other name will do too.
+    pub any: bool,
+}
+
+impl Regions {
+    /// Whether buckets may live there.
+    pub fn serves(&self, region: &str) -> bool {
+        self.any || self.named.iter().any(|named| named == region)
+    }
+}
+
+/// The API on one store. Shared by all connections.
+#[derive(Debug)]
+pub struct Api {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    served: AtomicU64,
+}
+
+impl Api {
+    /// The API on this store.
+    pub fn new(store: Store, clock: Arc<dyn Clock>, settings: Settings) -> Self {
+        Self { store, clock, settings, served: AtomicU64::new(0) }
+    }
+}

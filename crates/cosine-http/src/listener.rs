@@ -1,0 +1,153 @@
+//! The listener: connections in, and a clean end.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Extensions, Request};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{Api, spelling};
+
+/// A client that does not finish its headers in this time is dropped.
+const HEADER_TIME_MAX: Duration = Duration::from_secs(30);
+/// The head of a request may take this many bytes on the wire; the API's own limit is lower and is
+/// answered with a document.
+const HEAD_BYTES_MAX: usize = 512 << 10;
+/// After the word to stop, requests under way have this long.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(25);
+/// After an accept that failed for want of something, the listener waits this long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How connections are secured.
+#[derive(Clone)]
+pub struct Tls(TlsAcceptor);
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
+impl Tls {
+    /// TLS with this certificate chain and key, both in PEM.
+    ///
+    /// # Errors
+    /// If they are not PEM, or do not belong together.
+    pub fn from_pem(chain: &[u8], key: &[u8]) -> io::Result<Self> {
+        use rustls::pki_types::pem::PemObject;
+        use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+        let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
+        let chain = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| invalid(format!("certificate: {error}")))?;
+        let key = PrivateKeyDer::from_pem_slice(key)
+            .map_err(|error| invalid(format!("private key: {error}")))?;
+        let mut config = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(|error| invalid(error.to_string()))?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+    }
+}
+
+/// Serves until `stop` completes, then lets requests under way finish.
+///
+/// # Errors
+/// If the listener cannot be used at all.
+pub async fn serve(
+    api: Arc<Api>,
+    listener: TcpListener,
+    tls: Option<Tls>,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let spelling = Arc::new(spelling::recorded().await?);
+    let graceful = GracefulShutdown::new();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let connection = Connection {
+                        api: Arc::clone(&api),
+                        spelling: Arc::clone(&spelling),
+                        watcher: graceful.watcher(),
+                    };
+                    tokio::spawn(connection.secure_and_serve(stream, tls.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN_TIME_MAX, graceful.shutdown()).await.is_err() {
+        tracing::warn!("requests that were still under way are broken off");
+    }
+    Ok(())
+}
+
+struct Connection {
+    api: Arc<Api>,
+    spelling: Arc<Extensions>,
+    watcher: Watcher,
+}
+
+impl Connection {
+    async fn secure_and_serve(self, stream: TcpStream, tls: Option<Tls>) {
+        let local = stream.local_addr().map_or([0; 4], |address| ipv4(address));
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+        match tls {
+            None => self.serve(stream, local).await,
+            Some(Tls(acceptor)) => {
+                match tokio::time::timeout(HEADER_TIME_MAX, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => self.serve(stream, local).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "TLS handshake"),
+                    Err(_) => tracing::debug!("TLS handshake timed out"),
+                }
+            }
+        }
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, local: [u8; 4]) {
+        let Self { api, spelling, watcher } = self;
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (api, spelling) = (Arc::clone(&api), Arc::clone(&spelling));
+            async move { Ok::<_, Infallible>(api.respond(request, local, &spelling).await) }
+        });
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIME_MAX)
+            .max_buf_size(HEAD_BYTES_MAX);
+        builder.http2().timer(TokioTimer::new());
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%error, "connection");
+        }
+    }
+}
+
+fn ipv4(address: SocketAddr) -> [u8; 4] {
+    match address.ip() {
+        IpAddr::V4(ip) => ip.octets(),
+        IpAddr::V6(ip) => ip.to_ipv4_mapped().map_or([0; 4], |ip| ip.octets()),
+    }
+}

@@ -1,0 +1,46 @@
+//! PUT Bucket (436/7738).
+
+use cosine_access::{Permission, decide};
+use cosine_store::{BucketAcl, Error, NewBucket, ObjectAcl};
+use cosine_wire::{ApiError, Code};
+use http::StatusCode;
+
+use crate::Api;
+use crate::error::store_error;
+use crate::params::bucket_acl;
+use crate::reply::Reply;
+use crate::request::Request;
+
+/// No configuration is as large as this.
+const BODY_BYTES_MAX: u64 = 64 << 10;
+
+/// Makes a bucket in the region that the host names, or in the default one.
+pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
+    let name = request.bucket()?.clone();
+    let acl = bucket_acl(&request)?;
+    let closed = cosine_access::Acls { bucket: BucketAcl::Private, object: ObjectAcl::Private };
+    if !decide(request.caller, Permission::Own, name.appid(), closed) {
+        return Err(ApiError::new(
+            Code::AccessDenied,
+            "The APPID at the end of the bucket's name is not that of the account that signed.",
+        ));
+    }
+    let regions = &api.settings.regions;
+    let region = request.target.region.take().unwrap_or_else(|| regions.default.clone());
+    if !regions.serves(&region) {
+        let message = format!("{region} is not served here; there is {}.", regions.named.join(", "));
+        return Err(ApiError::new(Code::InvalidRegionName, message));
+    }
+    if !request.body.collect(BODY_BYTES_MAX, Code::XMLSizeLimit).await?.is_empty() {
+        return Err(ApiError::new(
+            Code::NotImplemented,
+            "CreateBucketConfiguration (multi-AZ, OFS) is not implemented yet.",
+        ));
+    }
+    match api.store.create_bucket(NewBucket { name, region, acl }).await {
+        Ok(()) => Ok(Reply::empty(StatusCode::OK)),
+        // Bucket names carry their account, so the one that exists is the caller's own.
+        Err(Error::BucketExists(_)) => Err(Code::BucketAlreadyOwnedByYou.into()),
+        Err(error) => Err(store_error(error)),
+    }
+}

@@ -1,0 +1,72 @@
+//! DELETE Multiple Objects (436/8289).
+
+use cosine_access::Permission;
+use cosine_store::{Bucket, ObjectKey};
+use cosine_wire::xml::delete_objects::{
+    BODY_BYTES_MAX, Delete, ObjectIdentifier, Outcome, delete_result,
+};
+use cosine_wire::{ApiError, Code};
+use md5::{Digest, Md5};
+use tokio::task::JoinSet;
+
+use crate::Api;
+use crate::error::store_error;
+use crate::params::content_md5;
+use crate::reply::Reply;
+use crate::request::{Request, name_error};
+
+/// This many deletions are under way at once, so that they share syncs.
+const AT_ONCE_MAX: usize = 64;
+
+/// Deletes up to 1,000 objects; each one succeeds or fails by itself.
+pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
+    let region = request.target.region.clone();
+    let permission = Permission::WriteBucket;
+    let bucket =
+        api.bucket(request.bucket()?, region.as_deref(), request.caller, permission).await?;
+    let digest = content_md5(&request)?.ok_or_else(|| {
+        let message = "Missing required header for this request: Content-MD5";
+        ApiError::new(Code::InvalidRequest, message)
+    })?;
+    let body = request.body.collect(BODY_BYTES_MAX, Code::XMLSizeLimit).await?;
+    if <[u8; 16]>::from(Md5::digest(&body)) != digest {
+        return Err(Code::BadDigest.into());
+    }
+    let delete = Delete::parse(&body)?;
+    let outcomes = delete_all(api, &bucket, delete.objects).await;
+    Ok(Reply::xml(delete_result(&outcomes, delete.quiet)))
+}
+
+/// Outcomes come in the order of the request.
+async fn delete_all(api: &Api, bucket: &Bucket, objects: Vec<ObjectIdentifier>) -> Vec<Outcome> {
+    let mut outcomes: Vec<Outcome> =
+        objects.iter().map(|o| Outcome { key: o.key.clone(), error: None }).collect();
+    let mut under_way = JoinSet::new();
+    let mut waiting = objects.into_iter().enumerate();
+    loop {
+        while under_way.len() < AT_ONCE_MAX
+            && let Some((at, object)) = waiting.next()
+        {
+            let (store, bucket) = (api.store.clone(), bucket.clone());
+            under_way.spawn(async move { (at, delete_one(&store, &bucket, object).await) });
+        }
+        let Some(joined) = under_way.join_next().await else { return outcomes };
+        if let Ok((at, Err(error))) = joined
+            && let Some(outcome) = outcomes.get_mut(at)
+        {
+            outcome.error = Some(error);
+        }
+    }
+}
+
+async fn delete_one(
+    store: &cosine_store::Store,
+    bucket: &Bucket,
+    object: ObjectIdentifier,
+) -> Result<(), ApiError> {
+    if object.version_id.is_some() {
+        return Err(ApiError::new(Code::NotImplemented, "Versions are not implemented yet."));
+    }
+    let key = ObjectKey::parse(object.key).map_err(name_error)?;
+    store.delete(bucket, &key).await.map_err(store_error)
+}

@@ -1,0 +1,19 @@
+//! HEAD Bucket (436/7735).
+
+use cosine_access::Permission;
+use cosine_wire::ApiError;
+use cosine_wire::header::name;
+use http::StatusCode;
+
+use crate::Api;
+use crate::reply::Reply;
+use crate::request::Request;
+
+/// Says whether the bucket is there, and in which region.
+pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
+    let region = request.target.region.as_deref();
+    let bucket =
+        api.bucket(request.bucket()?, region, request.caller, Permission::ReadBucket).await?;
+    let reply = Reply::empty(StatusCode::OK).as_xml();
+    Ok(reply.with_text(name::BUCKET_REGION, bucket.region()))
+}

@@ -1,0 +1,94 @@
+//! GET Bucket, List Objects version 1 (436/7734).
+
+use cosine_access::Permission;
+use cosine_store::{Entry, ListOptions, ObjectPage};
+use cosine_wire::header::name;
+use cosine_wire::xml::list_objects::{Contents, ListObjectsResult};
+use cosine_wire::{ApiError, Code};
+
+use crate::Api;
+use crate::error::store_error;
+use crate::params::page_size;
+use crate::reply::Reply;
+use crate::request::Request;
+
+/// A page holds this many objects and common prefixes.
+const PAGE_MAX: usize = 1000;
+
+struct ListObjects {
+    options: ListOptions,
+    url_encoded: bool,
+}
+
+impl ListObjects {
+    fn parse(request: &Request) -> Result<Self, ApiError> {
+        let param = |name: &str| request.query.get(name).unwrap_or_default().to_owned();
+        let delimiter = param("delimiter");
+        if delimiter.chars().count() > 1 {
+            return Err(Code::InvalidDelimiter.into());
+        }
+        let url_encoded = match param("encoding-type").as_str() {
+            "" => false,
+            "url" => true,
+            _ => return Err(ApiError::new(Code::InvalidArgument, "encoding-type is url or absent.")),
+        };
+        if request.query.has("list-type") {
+            return Err(ApiError::new(
+                Code::NotImplemented,
+                "list-type is S3's and not implemented yet; GET Bucket pages with marker.",
+            ));
+        }
+        let limit = page_size(request, "max-keys", PAGE_MAX)?;
+        let (prefix, marker) = (param("prefix"), param("marker"));
+        Ok(Self { options: ListOptions { prefix, delimiter, marker, limit }, url_encoded })
+    }
+}
+
+/// Lists objects in UTF-8 byte order.
+pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
+    let list = ListObjects::parse(&request)?;
+    let region = request.target.region.as_deref();
+    let bucket =
+        api.bucket(request.bucket()?, region, request.caller, Permission::ReadBucket).await?;
+    let page = api.store.list_objects(&bucket, &list.options).await.map_err(store_error)?;
+    let owner = bucket.name().appid();
+    let document = render(bucket.name().as_str(), owner, &list, &page);
+    Ok(Reply::xml(document).with_text(name::BUCKET_REGION, bucket.region()))
+}
+
+fn render(name: &str, owner: u64, list: &ListObjects, page: &ObjectPage) -> String {
+    let etags: Vec<String> = page
+        .entries
+        .iter()
+        .map(|entry| match entry {
+            Entry::Object(_, version) => version.etag.to_string(),
+            Entry::CommonPrefix(_) => String::new(),
+        })
+        .collect();
+    let (mut common_prefixes, mut contents) = (Vec::new(), Vec::new());
+    for (entry, etag) in page.entries.iter().zip(&etags) {
+        match entry {
+            Entry::CommonPrefix(prefix) => common_prefixes.push(prefix.as_str()),
+            Entry::Object(key, version) => contents.push(Contents {
+                key: key.as_str(),
+                last_modified: version.last_modified(),
+                etag,
+                size: version.size,
+                storage_class: version.class.as_str(),
+            }),
+        }
+    }
+    let result = ListObjectsResult {
+        name,
+        owner,
+        url_encoded: list.url_encoded,
+        prefix: &list.options.prefix,
+        marker: &list.options.marker,
+        delimiter: &list.options.delimiter,
+        max_keys: list.options.limit,
+        next_marker: page.entries.last().filter(|_| page.truncated).map(Entry::name),
+        common_prefixes,
+        contents,
+    };
+    result.document()
+}

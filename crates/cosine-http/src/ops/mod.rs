@@ -1,0 +1,33 @@
+//! One file an operation, always in the same shape: read the request into a typed one, authorise,
+//! call the store, render.
+
+mod bucket;
+mod not_set;
+mod object;
+mod service;
+
+use cosine_wire::{ApiError, Code};
+
+use crate::Api;
+use crate::operation::{Operation, Row, State};
+use crate::reply::Reply;
+use crate::request::Request;
+
+/// Runs the operation that the routing table found.
+pub async fn run(api: &Api, row: &Row, request: Request) -> Result<Reply, ApiError> {
+    match (row.state, row.operation) {
+        (State::NotSet(_) | State::NotSetDocument(_), _) => not_set::run(api, row, request).await,
+        (_, Operation::GetService) => service::list_buckets::run(api, request).await,
+        (_, Operation::PutBucket) => bucket::create::run(api, request).await,
+        (_, Operation::HeadBucket) => bucket::head::run(api, request).await,
+        (_, Operation::DeleteBucket) => bucket::delete::run(api, request).await,
+        (_, Operation::GetBucket) => bucket::list::run(api, request).await,
+        (_, Operation::DeleteMultipleObjects) => bucket::delete_objects::run(api, request).await,
+        (_, Operation::PutObject) => object::put::run(api, request).await,
+        (_, Operation::PutObjectCopy) => object::copy::run(api, request).await,
+        (_, Operation::GetObject) => object::get::run(api, request).await,
+        (_, Operation::HeadObject) => object::head::run(api, request).await,
+        (_, Operation::DeleteObject) => object::delete::run(api, request).await,
+        _ => Err(Code::NotImplemented.into()),
+    }
+}

@@ -1,0 +1,128 @@
+//! PUT Object - Copy (436/10881): the wire's view. What a copy is, is in the store's `copy.rs`.
+
+use bytes::Bytes;
+use cosine_access::Permission;
+use cosine_store::{
+    Attributes, BucketName, CopyRequest, ObjectAcl, ObjectKey, StorageClass, Version,
+};
+use cosine_wire::condition::{COPY_SOURCE, Conditions, Facts};
+use cosine_wire::copy_source::CopySource;
+use cosine_wire::header::name;
+use cosine_wire::host::HostRules;
+use cosine_wire::xml::copy_object::CopyObjectResult;
+use cosine_wire::{ApiError, Code};
+
+use crate::Api;
+use crate::error::store_error;
+use crate::params::{attributes, forbid_overwrite, object_acl, storage_class};
+use crate::reply::{Reply, ReplyBody};
+use crate::request::{Request, name_error};
+
+struct PutObjectCopy {
+    source_bucket: BucketName,
+    source_region: Option<String>,
+    source_key: ObjectKey,
+    conditions: Conditions,
+    /// New metadata; `None` carries the source's over, whatever the request's headers say (C64).
+    attributes: Option<Attributes>,
+    acl: ObjectAcl,
+    class: StorageClass,
+    forbid_overwrite: bool,
+}
+
+/// `x-cos-metadata-directive` and `x-cos-tagging-directive`.
+#[derive(Clone, Copy, PartialEq)]
+enum Directive {
+    Copy,
+    Replaced,
+}
+
+impl Directive {
+    /// `Copy` is the default; the Java SDK spells the other one `REPLACE` (C61).
+    fn parse(request: &Request, header: &'static str) -> Result<Self, ApiError> {
+        match request.header(header).map(str::to_ascii_lowercase).as_deref() {
+            None | Some("copy") => Ok(Self::Copy),
+            Some("replaced" | "replace") => Ok(Self::Replaced),
+            Some(_) => Err(ApiError::new(
+                Code::InvalidArgument,
+                format!("{header} is Copy or Replaced."),
+            )),
+        }
+    }
+}
+
+impl PutObjectCopy {
+    fn parse(request: &Request, rules: &HostRules) -> Result<Self, ApiError> {
+        let header = request.headers.get(name::COPY_SOURCE).ok_or(Code::InvalidCopySource)?;
+        let source = CopySource::parse(header.as_bytes(), rules)?;
+        if source.version_id.is_some() {
+            return Err(ApiError::new(Code::NotImplemented, "Versions are not implemented yet."));
+        }
+        if Directive::parse(request, name::TAGGING_DIRECTIVE)? == Directive::Replaced {
+            return Err(ApiError::new(Code::NotImplemented, "Tags are not implemented yet."));
+        }
+        let attributes = match Directive::parse(request, name::METADATA_DIRECTIVE)? {
+            Directive::Copy => None,
+            Directive::Replaced => Some(attributes(&request.headers)?),
+        };
+        let bucket_error = |_| {
+            let message = "The copy source is not valid: its bucket has no valid name.";
+            ApiError::new(Code::InvalidCopySource, message)
+        };
+        Ok(Self {
+            source_bucket: BucketName::parse(&source.bucket).map_err(bucket_error)?,
+            source_region: source.region,
+            source_key: ObjectKey::parse(source.key).map_err(name_error)?,
+            conditions: Conditions::parse(&request.headers, COPY_SOURCE)?,
+            attributes,
+            acl: object_acl(request)?,
+            class: storage_class(request)?,
+            forbid_overwrite: forbid_overwrite(request),
+        })
+    }
+}
+
+/// Copies an object. The destination bucket must be open to the caller, but it is the source that
+/// is found, authorised and held against the conditions before the destination is touched.
+pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
+    if !request.body.is_empty() {
+        return Err(ApiError::new(Code::UnexpectedContent, "A copy does not take a body."));
+    }
+    let region = request.target.region.as_deref();
+    let permission = Permission::WriteBucket;
+    let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
+    let copy = PutObjectCopy::parse(&request, &api.settings.hosts)?;
+    let source_region = copy.source_region.as_deref();
+    let (source_bucket, source) = api
+        .readable_object(&copy.source_bucket, source_region, &copy.source_key, request.caller)
+        .await?;
+    let etag = source.etag.to_string();
+    let facts = Facts { etag: &etag, last_modified: source.last_modified() };
+    if !copy.conditions.all_hold(facts) {
+        return Err(Code::PreconditionFailed.into());
+    }
+    let copied = api.store.copy(CopyRequest {
+        source_bucket,
+        source_key: copy.source_key,
+        source,
+        bucket,
+        key: request.key()?.clone(),
+        attributes: copy.attributes,
+        acl: copy.acl,
+        class: copy.class,
+        forbid_overwrite: copy.forbid_overwrite,
+    });
+    Ok(render(&copied.await.map_err(store_error)?))
+}
+
+/// Every successful answer goes in chunks (C151).
+fn render(version: &Version) -> Reply {
+    let result = CopyObjectResult {
+        etag: &version.etag.to_string(),
+        crc64: version.crc64,
+        last_modified: version.last_modified(),
+    };
+    let mut reply = Reply::xml(String::new());
+    reply.body = ReplyBody::Chunked(Some(Bytes::from(result.document())));
+    reply
+}

@@ -1,0 +1,97 @@
+//! GET Object (436/7753).
+
+use std::ops::Range;
+
+use cosine_access::Caller;
+use cosine_store::{ObjectKey, Version};
+use cosine_wire::condition::{Conditions, Facts, OBJECT, Verdict};
+use cosine_wire::header::SYSTEM_METADATA;
+use cosine_wire::range::ByteRange;
+use cosine_wire::{ApiError, Code};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+
+use super::object_headers;
+use crate::Api;
+use crate::error::store_error;
+use crate::reply::{ObjectBody, Reply, ReplyBody};
+use crate::request::Request;
+
+/// A read of an object, for GET and HEAD alike.
+pub struct GetObject {
+    key: ObjectKey,
+    conditions: Conditions,
+    range: Option<ByteRange>,
+    overrides: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl GetObject {
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// 400 `InvalidArgument` for malformed dates; 400 `InvalidRequest` for `response-*` without a
+    /// signature, since anyone could then make a bucket's links say what they like.
+    pub fn parse(request: &Request) -> Result<Self, ApiError> {
+        let mut overrides = Vec::new();
+        for header in SYSTEM_METADATA {
+            let Some(text) = request.query.get(&format!("response-{header}")) else { continue };
+            if request.caller == Caller::Anonymous {
+                return Err(ApiError::new(
+                    Code::InvalidRequest,
+                    "response-* parameters need a signed request.",
+                ));
+            }
+            let value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| {
+                ApiError::new(Code::InvalidArgument, format!("response-{header} is not a header value."))
+            })?;
+            overrides.push((HeaderName::from_static(header), value));
+        }
+        Ok(Self {
+            key: request.key()?.clone(),
+            conditions: Conditions::parse(&request.headers, OBJECT)?,
+            range: request.header(header::RANGE.as_str()).and_then(ByteRange::parse),
+            overrides,
+        })
+    }
+
+    /// Finds the object and everything to say of it; the range is the one to send.
+    ///
+    /// # Errors
+    /// 404, 403, 304, 412 `PreconditionFailed`, 416 `InvalidRange`.
+    pub async fn find(
+        &self,
+        api: &Api,
+        request: &Request,
+    ) -> Result<(Version, Range<u64>, Reply), ApiError> {
+        let (name, region) = (request.bucket()?, request.target.region.as_deref());
+        let (_, version) = api.readable_object(name, region, &self.key, request.caller).await?;
+        let etag = version.etag.to_string();
+        let facts = Facts { etag: &etag, last_modified: version.last_modified() };
+        match self.conditions.on_read(facts) {
+            Verdict::Proceed => {}
+            Verdict::NotModified => return Err(Code::NotModified.into()),
+            Verdict::Failed => return Err(Code::PreconditionFailed.into()),
+        }
+        let mut reply = Reply::empty(StatusCode::OK);
+        reply.headers = object_headers(&version);
+        reply.headers.extend(self.overrides.iter().cloned());
+        let mut range = 0..version.size;
+        if let Some(asked) = self.range {
+            range = asked.resolve(version.size).ok_or(Code::InvalidRange)?;
+            reply.status = StatusCode::PARTIAL_CONTENT;
+            let text = format!("bytes {}-{}/{}", range.start, range.end - 1, version.size);
+            reply = reply.with_text("content-range", text);
+        }
+        reply = reply.with_text("content-length", (range.end - range.start).to_string());
+        Ok((version, range, reply))
+    }
+}
+
+/// Sends an object, or a range of it.
+pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
+    let get = GetObject::parse(&request)?;
+    let (version, range, mut reply) = get.find(api, &request).await?;
+    let reader = api.store.read(&version, range.clone()).await.map_err(store_error)?;
+    let body = ObjectBody::begin(reader, range.end - range.start).await.map_err(store_error)?;
+    reply.body = ReplyBody::Object(body);
+    Ok(reply)
+}

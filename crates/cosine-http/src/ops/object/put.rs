@@ -1,0 +1,53 @@
+//! PUT Object (436/7749).
+
+use cosine_access::Permission;
+use cosine_store::PutRequest;
+use cosine_wire::header::name;
+use cosine_wire::{ApiError, Code};
+use http::{StatusCode, header};
+
+use crate::Api;
+use crate::error::store_error;
+use crate::params::{attributes, content_md5, forbid_overwrite, object_acl, storage_class};
+use crate::reply::Reply;
+use crate::request::Request;
+
+/// An object that is put in one request holds at most this many bytes.
+pub const OBJECT_BYTES_MAX: u64 = 5 << 30;
+
+/// A body needs a length, or chunks.
+///
+/// # Errors
+/// 411 `MissingContentLength`, 400 `EntityTooLarge`, before a byte is read.
+fn check_length(request: &Request) -> Result<(), ApiError> {
+    let length = request.header(header::CONTENT_LENGTH.as_str());
+    let chunked = request.headers.contains_key(header::TRANSFER_ENCODING);
+    match length.map(str::parse::<u64>) {
+        Some(Ok(bytes)) if bytes > OBJECT_BYTES_MAX => Err(Code::EntityTooLarge.into()),
+        // HTTP/2 frames its bodies.
+        None if !chunked && request.body.is_empty() => Err(Code::MissingContentLength.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Stores an object: visible, whole and durable with the answer, and not before.
+pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
+    let region = request.target.region.as_deref();
+    let permission = Permission::WriteBucket;
+    let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
+    check_length(&request)?;
+    let put = PutRequest {
+        bucket,
+        key: request.key()?.clone(),
+        attributes: attributes(&request.headers)?,
+        acl: object_acl(&request)?,
+        class: storage_class(&request)?,
+        md5: content_md5(&request)?,
+        forbid_overwrite: forbid_overwrite(&request),
+    };
+    request.body.allow(OBJECT_BYTES_MAX);
+    let version = api.store.put(put, &mut request.body).await.map_err(store_error)?;
+    Ok(Reply::empty(StatusCode::OK)
+        .with_text("etag", format!("\"{}\"", version.etag))
+        .with_text(name::CRC64, version.crc64.to_string()))
+}

@@ -1,0 +1,3 @@
+//! Operations on the service.
+
+pub mod list_buckets;

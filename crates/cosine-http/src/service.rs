@@ -1,0 +1,185 @@
+//! One request, from its head to its answer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use cosine_access::Caller;
+use cosine_wire::header::name;
+use cosine_wire::id::{RequestId, trace_id};
+use cosine_wire::qsign::{Presented, Signed};
+use cosine_wire::{ApiError, Code};
+use http::request::Parts;
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use hyper::body::Incoming;
+
+use crate::body::Upload;
+use crate::operation::{self, Ask, Row, State};
+use crate::reply::{Reply, ReplyBody};
+use crate::request::{Head, Request};
+use crate::{Api, ops};
+
+/// Query keys of data processing on download. An object served in place of its thumbnail would be
+/// a wrong answer behind a 200.
+const PROCESSING_PARAMS: [&str; 9] = [
+    "ci-process", "exif", "imageave", "imageinfo", "imagemogr2", "imageview2", "style", "watermark",
+    "image_process",
+];
+
+impl Api {
+    /// Answers a request. Never fails: what goes wrong is answered too.
+    pub(crate) async fn respond(
+        self: Arc<Self>,
+        request: http::Request<Incoming>,
+        local: [u8; 4],
+        spelling: &Extensions,
+    ) -> Response<ReplyBody> {
+        let (parts, body) = request.into_parts();
+        let request_id = self.request_id(local);
+        let is_head = parts.method == Method::HEAD;
+        let upload = Upload::new(body, &parts.headers);
+        let reply = match self.answer(&parts, upload).await {
+            Ok(reply) => reply,
+            Err(error) => refuse(&error, &parts, &request_id),
+        };
+        tracing::debug!(request_id, method = %parts.method, uri = %parts.uri, status = reply.status.as_u16());
+        let mut response = Response::new(if is_head { no_body(&reply) } else { reply.body });
+        *response.status_mut() = reply.status;
+        *response.headers_mut() = reply.headers;
+        *response.extensions_mut() = spelling.clone();
+        let headers = response.headers_mut();
+        headers.insert(header::SERVER, HeaderValue::from_static("tencent-cos"));
+        insert_text(headers, name::REQUEST_ID, &request_id);
+        response
+    }
+
+    async fn answer(&self, parts: &Parts, body: Upload) -> Result<Reply, ApiError> {
+        let head = Head::read(parts)?;
+        let (scope, target) = head.address(&self.settings.hosts)?;
+        let ask = Ask { query: &head.query, headers: &head.headers, path: &head.path };
+        let row = operation::route(&head.method, scope, ask)?;
+        let caller = self.authenticate(&head)?;
+        if row.state == State::Planned {
+            return Err(planned(row, caller));
+        }
+        refuse_unknown(row, &head)?;
+        let Head { query, headers, .. } = head;
+        ops::run(self, row, Request { target, query, headers, caller, body }).await
+    }
+
+    /// Finds out who is asking.
+    fn authenticate(&self, head: &Head) -> Result<Caller, ApiError> {
+        if is_s3_signed(head) {
+            return Err(ApiError::new(
+                Code::NotImplemented,
+                "AWS signatures are not implemented yet: sign with q-sign-algorithm=sha1.",
+            ));
+        }
+        let Some(presented) = Presented::find(&head.headers, &head.query)? else {
+            return Ok(Caller::Anonymous);
+        };
+        let token = head.headers.contains_key(name::SECURITY_TOKEN);
+        if token || head.query.get(name::SECURITY_TOKEN).is_some_and(|token| !token.is_empty()) {
+            return Err(ApiError::new(
+                Code::NotImplemented,
+                "Temporary credentials are not implemented yet.",
+            ));
+        }
+        let credential = self.settings.keyring.find(&presented.secret_id);
+        let credential = credential.ok_or(Code::InvalidAccessKeyId)?;
+        presented.check_time(&head.headers, self.clock.now_seconds())?;
+        let signed = Signed {
+            method: head.method.as_str(),
+            path: head.path.as_bytes(),
+            query: &head.query,
+            headers: &head.headers,
+            authority: &head.authority,
+        };
+        presented.verify(signed, &credential.secret_key)?;
+        Ok(Caller::Account(credential.account))
+    }
+
+    fn request_id(&self, address: [u8; 4]) -> String {
+        let counter = self.served.fetch_add(1, Ordering::Relaxed);
+        let seconds = self.clock.now_seconds();
+        RequestId { seconds, address, process: std::process::id(), counter }.encode()
+    }
+}
+
+fn is_s3_signed(head: &Head) -> bool {
+    let header = head.headers.get(header::AUTHORIZATION);
+    header.is_some_and(|value| value.as_bytes().starts_with(b"AWS"))
+        || head.query.has("X-Amz-Signature")
+}
+
+/// An operation that is not built: nobody unsigned learns more than that it is closed.
+fn planned(row: &Row, caller: Caller) -> ApiError {
+    if caller == Caller::Anonymous {
+        return Code::AccessDenied.into();
+    }
+    ApiError::new(Code::NotImplemented, format!("{} is not implemented yet.", row.name))
+}
+
+/// A parameter or header that asks for something that is not built is refused, never ignored: an
+/// ignored encryption header would store plain bytes behind a 200.
+///
+/// A read ignores query parameters that nobody knows, since links in the wild carry them, and
+/// headers that can only ask for more on a write.
+fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
+    let not_implemented =
+        |what: &str| ApiError::new(Code::NotImplemented, format!("{what} is not implemented here."));
+    let is_read = head.method == Method::GET || head.method == Method::HEAD;
+    for (param, value) in head.query.iter() {
+        let lower = param.to_ascii_lowercase();
+        let processes =
+            PROCESSING_PARAMS.iter().any(|p| lower == *p || lower.starts_with(&format!("{p}/")));
+        let version = lower == "versionid" && !value.is_empty();
+        if version || processes || (!is_read && !row.knows_param(param)) {
+            return Err(not_implemented(param));
+        }
+    }
+    for header in head.headers.keys().map(HeaderName::as_str) {
+        if is_read && header == "x-cos-server-side-encryption" {
+            return Err(ApiError::new(
+                Code::SSEHeaderNotAllowed,
+                "x-cos-server-side-encryption does not go with a read.",
+            ));
+        }
+        let asks_on_read =
+            header.starts_with("x-cos-server-side-encryption") || header == "x-cos-traffic-limit";
+        if row.refuses_header(header) && (!is_read || asks_on_read) {
+            return Err(not_implemented(header));
+        }
+    }
+    Ok(())
+}
+
+/// The answer to a request that failed.
+fn refuse(error: &ApiError, parts: &Parts, request_id: &str) -> Reply {
+    let mut random = [0; 48];
+    // Without random bytes the trace id is dull, but the answer stands.
+    let _ = getrandom::fill(&mut random);
+    let trace_id = trace_id(random);
+    let status =
+        StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = if parts.method == Method::HEAD || status == StatusCode::NOT_MODIFIED {
+        String::new()
+    } else {
+        error.document(&Head::resource(parts), request_id, &trace_id)
+    };
+    let mut reply = Reply::xml(body);
+    reply.status = status;
+    reply.with_text(name::TRACE_ID, trace_id)
+}
+
+/// The answer to HEAD has the headers of the answer to GET.
+fn no_body(reply: &Reply) -> ReplyBody {
+    debug_assert!(matches!(&reply.body, ReplyBody::Whole(bytes) if bytes.is_empty()));
+    ReplyBody::Whole(Bytes::new())
+}
+
+fn insert_text(headers: &mut HeaderMap, name: &'static str, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
