@@ -1,0 +1,47 @@
+//! `cosine`: arguments and configuration in, a running server out.
+
+mod banner;
+mod credentials;
+mod dev;
+mod error;
+mod run;
+mod serve;
+mod settings;
+mod sign;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Command;
+use settings::{Settings, Use};
+
+fn main() -> ExitCode {
+    let command = Command::new("cosine")
+        .about("A self-hosted object store that speaks Tencent Cloud Object Storage (COS)")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .subcommand(
+            Command::new("serve")
+                .about("Serves a data directory")
+                .args(settings::arguments(Use::Serve)),
+        )
+        .subcommand(
+            Command::new("dev")
+                .about("Serves from memory with well-known credentials: nothing is written to disk")
+                .args(settings::arguments(Use::Dev)),
+        )
+        .subcommand(sign::command());
+    let result = match command.get_matches().subcommand() {
+        Some(("serve", matches)) => Settings::resolve(Use::Serve, matches).and_then(serve::run),
+        Some(("dev", matches)) => Settings::resolve(Use::Dev, matches).and_then(dev::run),
+        Some(("sign", matches)) => sign::run(matches),
+        _ => Ok(()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "cosine: {error}");
+            ExitCode::from(error.exit_status())
+        }
+    }
+}

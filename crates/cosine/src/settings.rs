@@ -1,0 +1,328 @@
+//! Settings: one table, three places. A flag beats the environment, which beats the file.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches};
+use cosine_access::{Account, Credential};
+use cosine_http::Regions;
+use cosine_kv::embedded::Durability;
+use cosine_wire::host::{Binding, HostRules};
+
+use crate::error::Error;
+
+/// Which command takes a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// `cosine serve`
+    Serve,
+    /// `cosine dev`
+    Dev,
+}
+
+/// One setting.
+pub struct Setting {
+    /// Its name in the file; the flag is the same with hyphens.
+    pub key: &'static str,
+    /// Its environment variable.
+    pub env: &'static str,
+    /// What it is when nobody says, for `serve` and for `dev`; empty for nothing.
+    pub defaults: [&'static str; 2],
+    /// Whether `dev` has it.
+    pub in_dev: bool,
+    /// One line for people.
+    pub help: &'static str,
+}
+
+macro_rules! settings {
+    ($($key:literal $env:literal $serve:literal $dev:literal $in_dev:literal $help:literal;)*) => {
+        /// Every setting. The table in `docs/configuration.md` is made from this one.
+        pub const TABLE: &[Setting] = &[$(Setting {
+            key: $key, env: $env, defaults: [$serve, $dev], in_dev: $in_dev, help: $help,
+        },)*];
+    };
+}
+
+settings! {
+    "data" "COSINE_DATA" "cosine-data" "" false "Directory that holds everything; made if it is not there.";
+    "listen" "COSINE_LISTEN" "127.0.0.1:9000" "127.0.0.1:9000" true "Address and port; port 0 takes a free one.";
+    "secret_id" "COSINE_SECRET_ID" "" "AKIDCosineDevelopmentOnly000000000000" true "Root SecretId; without one, serve makes a pair at its first start.";
+    "secret_key" "COSINE_SECRET_KEY" "" "CosineDevelopmentOnly00000000000" true "Root SecretKey; goes with the SecretId.";
+    "appid" "COSINE_APPID" "1250000000" "1250000000" true "APPID of the root account: what its buckets' names end with.";
+    "uin" "COSINE_UIN" "100000000001" "100000000001" true "Account number (uin) of the root account.";
+    "regions" "COSINE_REGIONS" "ap-guangzhou" "ap-guangzhou,*" true "Regions, comma-separated; the first is the default, * stands for any other.";
+    "domains" "COSINE_DOMAINS" "" "" true "Base domains beside myqcloud.com and tencentcos.cn, comma-separated.";
+    "tls_cert" "COSINE_TLS_CERT" "" "" true "Certificate chain in PEM; with it, only TLS is served.";
+    "tls_key" "COSINE_TLS_KEY" "" "" true "Private key in PEM.";
+    "durability" "COSINE_DURABILITY" "sync" "" false "sync: acknowledged is on the disk; os: acknowledged is with the operating system, and lost with its power.";
+    "log" "COSINE_LOG" "info" "warn" true "Log filter: error, warn, info, debug, or per module.";
+}
+
+/// The table of the file that binds host names to buckets.
+const HOSTS_KEY: &str = "hosts";
+
+/// The settings of a run, checked.
+#[derive(Debug)]
+pub struct Settings {
+    /// Where everything lies; empty for `dev`.
+    pub data: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The root credential, if the settings name one.
+    pub credential: Option<Credential>,
+    /// The root account.
+    pub account: Account,
+    /// Where buckets may live.
+    pub regions: Regions,
+    /// How host names are read.
+    pub hosts: HostRules,
+    /// Paths of certificate chain and key.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// When a commit counts as done.
+    pub durability: Durability,
+    /// What is logged.
+    pub log: String,
+}
+
+/// The flags of a command.
+pub fn arguments(usage: Use) -> Vec<Arg> {
+    let file = Arg::new("config").long("config").value_name("FILE").help("Settings in TOML.");
+    let of_table = TABLE.iter().filter(|setting| usage == Use::Serve || setting.in_dev).map(|s| {
+        let help = match s.default_for(usage) {
+            "" => format!("{} [{}]", s.help, s.env),
+            default => format!("{} [{}, default {default}]", s.help, s.env),
+        };
+        Arg::new(s.key).long(s.key.replace('_', "-")).value_name("VALUE").help(help)
+    });
+    std::iter::once(file).chain(of_table).collect()
+}
+
+impl Setting {
+    fn default_for(&self, usage: Use) -> &'static str {
+        let [serve, dev] = self.defaults;
+        if usage == Use::Serve { serve } else { dev }
+    }
+}
+
+/// What the file says: settings as text, and the host bindings.
+#[derive(Debug, Default)]
+struct File {
+    values: HashMap<String, String>,
+    bindings: HashMap<String, Binding>,
+}
+
+impl Settings {
+    /// Resolves the settings of a command from its flags, the environment and the file.
+    pub fn resolve(usage: Use, matches: &ArgMatches) -> Result<Self, Error> {
+        let file = match matches.get_one::<String>("config") {
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| Error::System(format!("cannot read {path}"), error))?;
+                File::parse(&text).map_err(|why| Error::Settings(format!("{path}: {why}")))?
+            }
+            None => File::default(),
+        };
+        Self::from_places(
+            usage,
+            |key| matches.try_get_one::<String>(key).ok().flatten().cloned(),
+            |env| std::env::var(env).ok(),
+            file,
+        )
+        .map_err(Error::Settings)
+    }
+
+    fn from_places(
+        usage: Use,
+        flag: impl Fn(&str) -> Option<String>,
+        env: impl Fn(&str) -> Option<String>,
+        file: File,
+    ) -> Result<Self, String> {
+        let values: HashMap<&str, String> = TABLE
+            .iter()
+            .map(|setting| {
+                let value = flag(setting.key)
+                    .or_else(|| env(setting.env).filter(|value| !value.is_empty()))
+                    .or_else(|| file.values.get(setting.key).cloned());
+                (setting.key, value.unwrap_or_else(|| setting.default_for(usage).to_owned()))
+            })
+            .collect();
+        let get = |key: &str| values.get(key).map_or("", String::as_str);
+        let account = Account { appid: number(get("appid"), "appid")?, uin: number(get("uin"), "uin")? };
+        let regions = regions(get("regions"))?;
+        let domains = list(get("domains"));
+        Ok(Self {
+            data: get("data").into(),
+            listen: get("listen")
+                .parse()
+                .map_err(|_| format!("listen: {} is not <address>:<port>", get("listen")))?,
+            credential: credential(get("secret_id"), get("secret_key"), account)?,
+            account,
+            hosts: HostRules::new(domains, regions.named.clone(), file.bindings),
+            regions,
+            tls: pair(get("tls_cert"), get("tls_key"), "tls_cert and tls_key")?
+                .map(|(cert, key)| (cert.into(), key.into())),
+            durability: match get("durability") {
+                "os" => Durability::Os,
+                "sync" | "" => Durability::Sync,
+                other => return Err(format!("durability: {other} is neither sync nor os")),
+            },
+            log: get("log").to_owned(),
+        })
+    }
+}
+
+impl File {
+    fn parse(text: &str) -> Result<Self, String> {
+        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+        let mut file = Self::default();
+        for (key, value) in table {
+            if key == HOSTS_KEY {
+                file.bindings = bindings(value)?;
+            } else if TABLE.iter().any(|setting| setting.key == key) {
+                file.values.insert(key.clone(), text_of(value).ok_or(format!("{key}: not a value"))?);
+            } else {
+                return Err(unknown(&key, TABLE.iter().map(|s| s.key).chain([HOSTS_KEY])));
+            }
+        }
+        Ok(file)
+    }
+}
+
+/// `[hosts."name"]` with `bucket` and, perhaps, `acceleration`.
+fn bindings(value: toml::Value) -> Result<HashMap<String, Binding>, String> {
+    let toml::Value::Table(hosts) = value else { return Err("hosts is a table".to_owned()) };
+    let mut bindings = HashMap::new();
+    for (host, value) in hosts {
+        let toml::Value::Table(table) = value else {
+            return Err(format!("hosts.\"{host}\" is a table"));
+        };
+        let (mut bucket, mut acceleration) = (None, false);
+        for (key, value) in table {
+            match (key.as_str(), value) {
+                ("bucket", toml::Value::String(name)) => bucket = Some(name),
+                ("acceleration", toml::Value::Boolean(is)) => acceleration = is,
+                ("bucket" | "acceleration", _) => {
+                    return Err(format!("hosts.\"{host}\".{key} is of the wrong type"));
+                }
+                _ => return Err(unknown(&key, ["bucket", "acceleration"].into_iter())),
+            }
+        }
+        let bucket = bucket.ok_or(format!("hosts.\"{host}\" names no bucket"))?;
+        cosine_store::BucketName::parse(&bucket)
+            .map_err(|_| format!("hosts.\"{host}\": {bucket} is not <name>-<appid>"))?;
+        bindings.insert(host, Binding { bucket, acceleration });
+    }
+    Ok(bindings)
+}
+
+fn unknown<'k>(key: &str, known: impl Iterator<Item = &'k str>) -> String {
+    let nearest = known.min_by_key(|name| strsim::damerau_levenshtein(name, key));
+    format!("there is no setting {key}; did you mean {}?", nearest.unwrap_or_default())
+}
+
+fn text_of(value: toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Array(items) => {
+            Some(items.into_iter().map(text_of).collect::<Option<Vec<_>>>()?.join(","))
+        }
+        _ => None,
+    }
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn number(text: &str, key: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("{key}: {text} is not a number"))
+}
+
+fn regions(text: &str) -> Result<Regions, String> {
+    let mut named = list(text);
+    let any = named.iter().any(|region| region == "*");
+    named.retain(|region| region != "*");
+    let valid = |region: &String| {
+        region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    match named.first().cloned() {
+        Some(default) if named.iter().all(valid) => Ok(Regions { default, named, any }),
+        _ => Err(format!("regions: {text} is not a list of names such as ap-guangzhou")),
+    }
+}
+
+fn pair<'t>(one: &'t str, two: &'t str, names: &str) -> Result<Option<(&'t str, &'t str)>, String> {
+    match (one, two) {
+        ("", "") => Ok(None),
+        ("", _) | (_, "") => Err(format!("{names} go together")),
+        both => Ok(Some(both)),
+    }
+}
+
+fn credential(id: &str, key: &str, account: Account) -> Result<Option<Credential>, String> {
+    let pair = pair(id, key, "secret_id and secret_key")?;
+    Ok(pair.map(|(id, key)| Credential { secret_id: id.into(), secret_key: key.into(), account }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(flag: &[(&str, &str)], env: &[(&str, &str)], file: &str) -> Result<Settings, String> {
+        let find = |places: &[(&str, &str)], name: &str| {
+            places.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
+        };
+        let file = File::parse(file)?;
+        Settings::from_places(Use::Serve, |key| find(flag, key), |name| find(env, name), file)
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_and_the_environment_the_file() {
+        let file = "appid = 1\nuin = 1\nregions = [\"ap-x\", \"ap-y\"]\nlisten = \"127.0.0.1:1\"";
+        let env = [("COSINE_APPID", "2"), ("COSINE_UIN", "2"), ("COSINE_LISTEN", "")];
+        let settings = resolve(&[("appid", "3")], &env, file).unwrap();
+        assert_eq!(settings.account, Account { appid: 3, uin: 2 });
+        assert_eq!(settings.regions.named, ["ap-x", "ap-y"]);
+        assert_eq!(settings.listen.port(), 1);
+        assert_eq!(settings.data, PathBuf::from("cosine-data"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_nearest_known_name() {
+        let error = resolve(&[], &[], "regoins = \"ap-x\"").unwrap_err();
+        assert_eq!(error, "there is no setting regoins; did you mean regions?");
+        let error = resolve(&[], &[], "[hosts.\"h\"]\nbuckets = \"b-1\"").unwrap_err();
+        assert_eq!(error, "there is no setting buckets; did you mean bucket?");
+    }
+
+    #[test]
+    fn bindings_reach_the_host_rules() {
+        let file = "[hosts.\"img.example.com\"]\nbucket = \"img-1250000000\"\nacceleration = true";
+        let host = resolve(&[], &[], file).unwrap().hosts.read("img.example.com:80");
+        let cosine_wire::host::Host::Bucket(host) = host else { panic!("{host:?}") };
+        assert_eq!(host.bucket, "img-1250000000");
+        assert_eq!(host.endpoint, cosine_wire::host::Endpoint::Accelerate);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (key, value) in [
+            ("listen", "9000"),
+            ("appid", "x"),
+            ("uin", "0"),
+            ("regions", ""),
+            ("regions", "*"),
+            ("regions", "AP_X"),
+            ("secret_id", "only-one"),
+            ("tls_key", "only-one"),
+            ("durability", "maybe"),
+        ] {
+            assert!(resolve(&[(key, value)], &[], "").is_err(), "{key} = {value}");
+        }
+        for file in ["hosts = 1", "[hosts.\"h\"]\nbucket = \"B\"", "[hosts.\"h\"]\n", "data = true", "="] {
+            assert!(resolve(&[], &[], file).is_err(), "{file}");
+        }
+    }
+}
