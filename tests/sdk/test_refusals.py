@@ -330,7 +330,7 @@ def test_a_hundred_megabytes_of_chunked_xml(server: Server, with_object: str) ->
     [
         pytest.param({"x-pad": "p" * 65536}, id="one-header"),
         pytest.param({f"x-pad-{number}": "p" * 1000 for number in range(65)}, id="many-headers"),
-        pytest.param({f"x-pad-{number}": "p" * 16 for number in range(3000)}, id="thousands-of-headers"),
+        pytest.param({f"x-pad-{number}": "p" * 64 for number in range(900)}, id="hundreds-of-headers"),
         pytest.param({"x-cos-meta-pad": "p" * 65536}, id="metadata"),
     ],
 )
@@ -343,9 +343,24 @@ def test_a_header_block_of_64_kib(server: Server, with_object: str, method: str,
     assert list_keys(server, with_object) == ["k"]
 
 
-def test_a_request_line_of_64_kib(server: Server, with_object: str) -> None:
-    answer = server.send("GET", "/" + "k" * 65536, bucket=with_object)
-    assert 400 <= answer.status < 500 and answer.code
+def test_a_request_line_of_60_kib(server: Server, with_object: str) -> None:
+    server.send("GET", "/" + "k" * 60000, bucket=with_object).expect(400, "KeyTooLong")
+    assert list_keys(server, with_object) == ["k"]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        pytest.param("/" + "k" * 65536, {}, id="request-line"),
+        pytest.param("/k", {f"x-pad-{number}": "p" for number in range(3000)}, id="headers"),
+    ],
+)
+def test_what_the_protocol_layer_cannot_take(
+    server: Server, with_object: str, path: str, headers: dict[str, str]
+) -> None:
+    """Beyond the bounds of HTTP itself there is a bare 4xx, and the server goes on serving."""
+    answer = server.send("GET", path, bucket=with_object, headers=headers)
+    assert 400 <= answer.status < 500
     assert list_keys(server, with_object) == ["k"]
 
 

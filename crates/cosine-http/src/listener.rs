@@ -24,6 +24,9 @@ const HEADER_TIME_MAX: Duration = Duration::from_secs(30);
 /// The head of a request may take this many bytes on the wire; the API's own limit is lower and is
 /// answered with a document.
 const HEAD_BYTES_MAX: usize = 512 << 10;
+/// A request may have this many headers on the wire. hyper answers for what is beyond, with a bare
+/// 431.
+const HEADERS_MAX: usize = 1000;
 /// After the word to stop, requests under way have this long.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(25);
 /// After an accept that failed for want of something, the listener waits this long.
@@ -136,6 +139,7 @@ impl Connection {
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIME_MAX)
+            .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_BYTES_MAX);
         builder.http2().timer(TokioTimer::new());
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();

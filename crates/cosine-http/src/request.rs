@@ -75,10 +75,17 @@ pub struct Head {
 
 impl Head {
     /// What the `Resource` node of an error document says: host and path, without the scheme.
+    /// Control characters stay encoded, since XML has no place for them.
     pub fn resource(parts: &Parts) -> String {
         let path = percent_decode(parts.uri.path().as_bytes()).unwrap_or_default();
-        let path = String::from_utf8_lossy(&path);
-        format!("{}{}", authority(parts), if path == "/" { "" } else { &path })
+        let mut resource = authority(parts).to_owned();
+        for c in String::from_utf8_lossy(&path).chars() {
+            match c {
+                c if c.is_ascii_control() => resource.push_str(&format!("%{:02X}", u32::from(c))),
+                c => resource.push(c),
+            }
+        }
+        if path == b"/" { authority(parts).to_owned() } else { resource }
     }
 
     /// Decodes. The authority of an absolute-form target outranks the `Host` header.

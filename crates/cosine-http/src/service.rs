@@ -78,13 +78,6 @@ impl Api {
         let Some(presented) = Presented::find(&head.headers, &head.query)? else {
             return Ok(Caller::Anonymous);
         };
-        let token = head.headers.contains_key(name::SECURITY_TOKEN);
-        if token || head.query.get(name::SECURITY_TOKEN).is_some_and(|token| !token.is_empty()) {
-            return Err(ApiError::new(
-                Code::NotImplemented,
-                "Temporary credentials are not implemented yet.",
-            ));
-        }
         let credential = self.settings.keyring.find(&presented.secret_id);
         let credential = credential.ok_or(Code::InvalidAccessKeyId)?;
         presented.check_time(&head.headers, self.clock.now_seconds())?;
@@ -96,6 +89,13 @@ impl Api {
             authority: &head.authority,
         };
         presented.verify(signed, &credential.secret_key)?;
+        let token = head.headers.contains_key(name::SECURITY_TOKEN);
+        if token || head.query.get(name::SECURITY_TOKEN).is_some_and(|token| !token.is_empty()) {
+            return Err(ApiError::new(
+                Code::NotImplemented,
+                "Temporary credentials are not implemented yet.",
+            ));
+        }
         Ok(Caller::Account(credential.account))
     }
 

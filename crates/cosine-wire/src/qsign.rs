@@ -258,18 +258,28 @@ fn string_to_sign(time: &TimeWindow, digest: &str) -> String {
     format!("sha1\n{}\n{digest}\n", time.text)
 }
 
-/// The parameters that the list names. A listed name that the request lacks counts as absent, and
-/// so the signatures differ.
+/// The parameters that the list names. A listed name that the request lacks counts as empty, so
+/// that the signature of whoever sent a value differs.
 fn listed_params(query: &Query, list: &[String]) -> String {
-    let pairs = query.iter().filter_map(|(name, value)| {
-        let encoded = url_encode(name.as_bytes()).to_ascii_lowercase();
-        let listed = list.iter().any(|l| *l == encoded || *l == name.to_ascii_lowercase());
-        listed.then(|| (encoded, url_encode(value.as_bytes())))
-    });
-    join_sorted(pairs.collect())
+    let mut pairs = Vec::with_capacity(list.len());
+    let encoded: Vec<(String, &str)> = query
+        .iter()
+        .map(|(name, value)| (url_encode(name.as_bytes()).to_ascii_lowercase(), value))
+        .collect();
+    for listed in list {
+        let before = pairs.len();
+        let plain = url_encode(listed.as_bytes()).to_ascii_lowercase();
+        for (name, value) in encoded.iter().filter(|(name, _)| name == listed || *name == plain) {
+            pairs.push((name.clone(), url_encode(value.as_bytes())));
+        }
+        if pairs.len() == before {
+            pairs.push((listed.clone(), String::new()));
+        }
+    }
+    join_sorted(pairs)
 }
 
-/// The headers that the list names; `host` is the one to sign. A repeated header gives one pair a
+/// The headers that the list names, an absent one as empty; `host` is the one to sign. A repeated header gives one pair a
 /// value (Go). Values are trimmed before they are encoded (Java).
 fn listed_headers(headers: &HeaderMap, host: &str, list: &[String], masked: bool) -> String {
     let mut pairs = Vec::with_capacity(list.len());
@@ -278,8 +288,11 @@ fn listed_headers(headers: &HeaderMap, host: &str, list: &[String], masked: bool
             pairs.push((listed.clone(), url_encode(host.as_bytes())));
             continue;
         }
-        let Ok(header) = HeaderName::try_from(listed.as_str()) else { continue };
-        for value in headers.get_all(&header) {
+        let header = HeaderName::try_from(listed.as_str()).ok();
+        if header.as_ref().is_none_or(|header| !headers.contains_key(header)) {
+            pairs.push((url_encode(listed.as_bytes()), String::new()));
+        }
+        for value in header.iter().flat_map(|header| headers.get_all(header)) {
             let value: Cow<'_, str> = if masked && is_secret(listed) {
                 "***".into()
             } else {

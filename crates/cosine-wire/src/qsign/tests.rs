@@ -130,6 +130,20 @@ impl Vector {
         )
     }
 
+    /// Verifies with more names in the header list than the request has headers.
+    fn verify_with_list(&self, more: &str) -> Result<(), ApiError> {
+        let listed = self.authorization().replace("q-header-list=", &format!("q-header-list={more}"));
+        let (query, headers) = (Query::parse(self.query).unwrap(), self.headers());
+        let signed = Signed {
+            method: self.method,
+            path: self.path.as_bytes(),
+            query: &query,
+            headers: &headers,
+            authority: self.host,
+        };
+        Presented::parse(&listed).unwrap().verify(signed, self.key)
+    }
+
     /// Presents the authorization in a header and verifies it after `change` had its way.
     fn verify(&self, change: impl FnOnce(&mut Query, &mut HeaderMap, &mut String)) -> Result<(), ApiError> {
         let mut query = Query::parse(self.query).unwrap();
@@ -187,6 +201,7 @@ fn every_signed_part_counts() {
         v1.verify(|_, _, authority| authority.insert(0, 'x')),
         v2.verify(|query, _, _| *query = Query::parse("response-content-type=a").unwrap()),
         v2.verify(|query, _, _| *query = Query::default()),
+        v1.verify_with_list("x-cos-meta-absent;"),
     ];
     for mismatch in mismatches {
         assert_eq!(mismatch.unwrap_err().code, Code::SignatureDoesNotMatch);

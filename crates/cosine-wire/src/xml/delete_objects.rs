@@ -46,9 +46,9 @@ impl Delete {
                 Event::Start(tag) => parser.open(tag.local_name().as_ref())?,
                 Event::Empty(tag) => {
                     parser.open(tag.local_name().as_ref())?;
-                    parser.close();
+                    parser.close()?;
                 }
-                Event::End(_) => parser.close(),
+                Event::End(_) => parser.close()?,
                 Event::Text(text) => parser.text.push_str(&text),
                 Event::CData(data) => parser.text.push_str(&data),
                 Event::GeneralRef(reference) => parser.text.push_str(&resolve(&reference)?),
@@ -91,7 +91,7 @@ impl Parser {
         Ok(())
     }
 
-    fn close(&mut self) {
+    fn close(&mut self) -> Result<(), ApiError> {
         let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
         let text = std::mem::take(&mut self.text);
         match *path.as_slice() {
@@ -100,10 +100,14 @@ impl Parser {
             ["Delete", "Object", "VersionId"] => {
                 self.object.version_id = Some(text).filter(|id| !id.is_empty());
             }
+            ["Delete", "Object"] if self.object.key.is_empty() => {
+                return Err(malformed("an Object has no Key"));
+            }
             ["Delete", "Object"] => self.result.objects.push(std::mem::take(&mut self.object)),
             _ => {}
         }
         self.path.pop();
+        Ok(())
     }
 
     fn finish(self) -> Result<Delete, ApiError> {
@@ -194,6 +198,7 @@ mod tests {
             "<Remove><Object><Key>k</Key></Object></Remove>",
             "<Delete><Object><Key>k</Key></Object>",
             "<Delete><Object><Key>k</Object></Delete>",
+            "<Delete><Object><VersionId>v</VersionId></Object></Delete>",
             "<Delete><Object><Key>&nbsp;</Key></Object></Delete>",
             "<Delete><Object><Key>k</Key></Object></Delete><Delete/>",
             &format!("<Delete>{many}</Delete>"),

@@ -73,7 +73,9 @@ impl GetObject {
         }
         let mut reply = Reply::empty(StatusCode::OK);
         reply.headers = object_headers(&version);
-        reply.headers.extend(self.overrides.iter().cloned());
+        for (name, value) in &self.overrides {
+            reply.headers.insert(name, value.clone());
+        }
         let mut range = 0..version.size;
         if let Some(asked) = self.range {
             range = asked.resolve(version.size).ok_or(Code::InvalidRange)?;
