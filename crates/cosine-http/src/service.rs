@@ -19,11 +19,19 @@ use crate::reply::{Reply, ReplyBody};
 use crate::request::{Head, Request};
 use crate::{Api, ops};
 
-/// Query keys of data processing on download. An object served in place of its thumbnail would be
-/// a wrong answer behind a 200.
-const PROCESSING_PARAMS: [&str; 9] = [
-    "ci-process", "exif", "imageave", "imageinfo", "imagemogr2", "imageview2", "style", "watermark",
+/// Query keys that ask a read for more than the object, such as a thumbnail of it. The object in its
+/// place would be a wrong answer behind a 200.
+const REFUSED_ON_READ: [&str; 10] = [
+    "ci-process",
+    "exif",
     "image_process",
+    "imageave",
+    "imageinfo",
+    "imagemogr2",
+    "imageview2",
+    "style",
+    "watermark",
+    "x-cos-traffic-limit",
 ];
 
 impl Api {
@@ -42,7 +50,9 @@ impl Api {
             Ok(reply) => reply,
             Err(error) => refuse(&error, &parts, &request_id),
         };
-        tracing::debug!(request_id, method = %parts.method, uri = %parts.uri, status = reply.status.as_u16());
+        // The path alone: a query can hold a signature that others must not replay.
+        let (method, path, status) = (&parts.method, parts.uri.path(), reply.status.as_u16());
+        tracing::debug!(request_id, %method, path, status);
         let mut response = Response::new(if is_head { no_body(&reply) } else { reply.body });
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;
@@ -131,10 +141,10 @@ fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
     let is_read = head.method == Method::GET || head.method == Method::HEAD;
     for (param, value) in head.query.iter() {
         let lower = param.to_ascii_lowercase();
-        let processes =
-            PROCESSING_PARAMS.iter().any(|p| lower == *p || lower.starts_with(&format!("{p}/")));
+        let (operator, _) = lower.split_once('/').unwrap_or((&lower, ""));
+        let asks_for_more = REFUSED_ON_READ.contains(&operator);
         let version = lower == "versionid" && !value.is_empty();
-        if version || processes || (!is_read && !row.knows_param(param)) {
+        if version || asks_for_more || (!is_read && !row.knows_param(param)) {
             return Err(not_implemented(param));
         }
     }

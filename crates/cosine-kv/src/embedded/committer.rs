@@ -14,8 +14,10 @@ use tokio::sync::oneshot;
 use super::{Durability, REVISION_KEY, View, engine_error, join, split};
 use crate::{Commit, Error, Outcome, Revision, Write};
 
-/// A batch waits this long at most for commits that are on their way.
-const GATHER_TIME_MAX: Duration = Duration::from_millis(1);
+/// A batch waits this long at most for commits that are on their way, ...
+const GATHER_TIME_MAX: Duration = Duration::from_millis(4);
+/// ... and not when none has come for this long.
+const GATHER_GAP_MAX: Duration = Duration::from_micros(500);
 /// A batch holds this many commits at most.
 const BATCH_COMMITS_MAX: usize = 1024;
 
@@ -105,7 +107,8 @@ impl Worker {
         let mut batch = vec![first];
         while batch.len() < BATCH_COMMITS_MAX {
             let next = if batch.len() < self.expected {
-                self.submissions.recv_timeout(deadline.saturating_duration_since(Instant::now()))
+                let left = deadline.saturating_duration_since(Instant::now());
+                self.submissions.recv_timeout(left.min(GATHER_GAP_MAX))
             } else {
                 self.submissions.try_recv().map_err(|_| RecvTimeoutError::Timeout)
             };

@@ -90,7 +90,7 @@ impl Embedded {
         let database = Database::builder(directory)
             .cache_size(options.cache_bytes)
             .max_journaling_size(JOURNAL_BYTES_MAX)
-            .worker_threads(1)
+            .worker_threads(2)
             .open()
             .map_err(engine_error)?;
         let keyspace = database
