@@ -106,9 +106,9 @@ pub fn decide(caller: Caller, permission: Permission, owner_appid: u64, acls: Ac
             ObjectAcl::PublicRead => true,
             ObjectAcl::AuthenticatedRead => signed,
             // Objects belong to their bucket's owner, who was let in above.
-            ObjectAcl::Private
-            | ObjectAcl::BucketOwnerRead
-            | ObjectAcl::BucketOwnerFullControl => false,
+            ObjectAcl::Private | ObjectAcl::BucketOwnerRead | ObjectAcl::BucketOwnerFullControl => {
+                false
+            }
         },
     }
 }
@@ -142,7 +142,12 @@ mod tests {
             (B::Private, O::BucketOwnerRead, &[], &[]),
             (B::Private, O::BucketOwnerFullControl, &[], &[]),
             (B::PublicRead, O::Private, &[ReadBucket], &[ReadBucket]),
-            (B::PublicReadWrite, O::Private, &[ReadBucket, WriteBucket], &[ReadBucket, WriteBucket]),
+            (
+                B::PublicReadWrite,
+                O::Private,
+                &[ReadBucket, WriteBucket],
+                &[ReadBucket, WriteBucket],
+            ),
             (B::AuthenticatedRead, O::Private, &[], &[ReadBucket]),
         ];
         for (bucket, object, anonymous, other) in table {

@@ -51,7 +51,8 @@ impl FromStr for BlobId {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let canonical = text.len() == 32 && !text.bytes().any(|b| b.is_ascii_uppercase() || b == b'+');
+        let canonical =
+            text.len() == 32 && !text.bytes().any(|b| b.is_ascii_uppercase() || b == b'+');
         let id = u128::from_str_radix(text, 16).ok().filter(|_| canonical).ok_or(())?;
         Ok(Self(id.to_be_bytes()))
     }

@@ -108,7 +108,8 @@ impl BlobReader for Blob {
         if range.start > range.end || range.end > self.finished.length {
             return Err(Error::OutOfRange(self.id));
         }
-        let first = self.pieces.partition_point(|(at, piece)| at + piece.len() as u64 <= range.start);
+        let first =
+            self.pieces.partition_point(|(at, piece)| at + piece.len() as u64 <= range.start);
         let mut out = BytesMut::new();
         for (at, piece) in self.pieces.iter().skip(first).take_while(|(at, _)| *at < range.end) {
             let from = range.start.saturating_sub(*at) as usize;

@@ -1,4 +1,10 @@
 //! Both engines against the conformance suite, and what only files can suffer.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test reports by panicking"
+)]
 
 use std::fs;
 use std::path::PathBuf;

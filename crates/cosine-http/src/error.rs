@@ -25,7 +25,11 @@ pub fn store_error(error: Error) -> ApiError {
             tracing::error!(%error, "the store refuses writes");
             Code::ServiceUnavailable.into()
         }
-        Error::WrongStore | Error::Damaged(_) | Error::Kv(_) | Error::Blob(_) | Error::System(_) => {
+        Error::WrongStore
+        | Error::Damaged(_)
+        | Error::Kv(_)
+        | Error::Blob(_)
+        | Error::System(_) => {
             tracing::error!(%error, "an operation failed");
             Code::InternalError.into()
         }

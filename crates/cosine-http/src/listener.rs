@@ -112,7 +112,7 @@ struct Connection {
 
 impl Connection {
     async fn secure_and_serve(self, stream: TcpStream, tls: Option<Tls>) {
-        let local = stream.local_addr().map_or([0; 4], |address| ipv4(address));
+        let local = stream.local_addr().map_or([0; 4], ipv4);
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }
@@ -128,7 +128,11 @@ impl Connection {
         }
     }
 
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, local: [u8; 4]) {
+    async fn serve(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        local: [u8; 4],
+    ) {
         let Self { api, spelling, watcher } = self;
         let service = service_fn(move |request: Request<Incoming>| {
             let (api, spelling) = (Arc::clone(&api), Arc::clone(&spelling));

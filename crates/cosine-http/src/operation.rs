@@ -285,7 +285,13 @@ operations! {
 mod tests {
     use super::*;
 
-    fn find(method: Method, scope: Scope, path: &str, query: &str, copies: bool) -> Option<Operation> {
+    fn find(
+        method: Method,
+        scope: Scope,
+        path: &str,
+        query: &str,
+        copies: bool,
+    ) -> Option<Operation> {
         let query = Query::parse(query).unwrap();
         let mut headers = HeaderMap::new();
         if copies {
@@ -342,10 +348,23 @@ mod tests {
     #[test]
     fn headers_that_ask_for_more_are_refused() {
         let row = TABLE.iter().find(|row| row.operation == Operation::PutObjectCopy).unwrap();
-        for header in ["x-cos-server-side-encryption", "x-cos-tagging", "x-cos-grant-read", "pic-operations", "x-cos-new"] {
+        for header in [
+            "x-cos-server-side-encryption",
+            "x-cos-tagging",
+            "x-cos-grant-read",
+            "pic-operations",
+            "x-cos-new",
+        ] {
             assert!(row.refuses_header(header), "{header}");
         }
-        for header in ["x-cos-copy-source", "x-cos-meta-a", "x-cos-acl", "x-cos-sdk-retry", "content-type", "x-other"] {
+        for header in [
+            "x-cos-copy-source",
+            "x-cos-meta-a",
+            "x-cos-acl",
+            "x-cos-sdk-retry",
+            "content-type",
+            "x-other",
+        ] {
             assert!(!row.refuses_header(header), "{header}");
         }
     }

@@ -30,7 +30,10 @@ fn canned<T: Copy + Default>(request: &Request, table: &[(&str, T)]) -> Result<T
     let Some(value) = request.header(name::ACL) else { return Ok(T::default()) };
     let found = table.iter().find(|(text, _)| *text == value);
     found.map(|(_, acl)| *acl).ok_or_else(|| {
-        ApiError::new(Code::InvalidArgument, format!("{value} is not an ACL that {} takes.", name::ACL))
+        ApiError::new(
+            Code::InvalidArgument,
+            format!("{value} is not an ACL that {} takes.", name::ACL),
+        )
     })
 }
 
@@ -52,7 +55,9 @@ pub fn object_acl(request: &Request) -> Result<ObjectAcl, ApiError> {
 /// `x-cos-storage-class`: names in any case (C86). 400 `InvalidArgument` for unknown ones, 400
 /// `MAZOperationNotSupportOnOAZBucket` for multi-AZ ones, 501 for those that are not built.
 pub fn storage_class(request: &Request) -> Result<StorageClass, ApiError> {
-    let Some(value) = request.header(name::STORAGE_CLASS) else { return Ok(StorageClass::Standard) };
+    let Some(value) = request.header(name::STORAGE_CLASS) else {
+        return Ok(StorageClass::Standard);
+    };
     let class = STORAGE_CLASSES.iter().find(|class| class.eq_ignore_ascii_case(value));
     match class.copied() {
         Some("STANDARD") => Ok(StorageClass::Standard),
@@ -63,10 +68,9 @@ pub fn storage_class(request: &Request) -> Result<StorageClass, ApiError> {
             Code::NotImplemented,
             format!("Storage class {class} is not implemented yet."),
         )),
-        None => Err(ApiError::new(
-            Code::InvalidArgument,
-            format!("{value} is not a storage class."),
-        )),
+        None => {
+            Err(ApiError::new(Code::InvalidArgument, format!("{value} is not a storage class.")))
+        }
     }
 }
 

@@ -29,11 +29,11 @@ impl Reply {
     /// An XML document.
     pub fn xml(document: String) -> Self {
         let body = ReplyBody::Whole(document.into());
-        Self { status: StatusCode::OK, headers: HeaderMap::new(), body }.as_xml()
+        Self { status: StatusCode::OK, headers: HeaderMap::new(), body }.with_xml_type()
     }
 
     /// Says that the body, if there is one, is XML.
-    pub fn as_xml(self) -> Self {
+    pub fn with_xml_type(self) -> Self {
         self.with(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"))
     }
 
@@ -76,7 +76,9 @@ impl Body for ReplyBody {
             Self::Whole(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
             Self::Chunked(bytes) => bytes.take(),
             Self::Object(body) => {
-                return body.poll_next(context).map(|piece| piece.map(|piece| piece.map(Frame::data)));
+                return body
+                    .poll_next(context)
+                    .map(|piece| piece.map(|piece| piece.map(Frame::data)));
             }
         };
         Poll::Ready(piece.map(|bytes| Ok(Frame::data(bytes))))

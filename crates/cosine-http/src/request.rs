@@ -134,9 +134,7 @@ impl Head {
                 let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
                 target(bucket, key, region)
             }
-            Host::Control => {
-                Ok((Scope::Control, Target { bucket: None, key: None, region: None }))
-            }
+            Host::Control => Ok((Scope::Control, Target { bucket: None, key: None, region: None })),
             Host::DataProcessing => Err(ApiError::new(
                 Code::NotImplemented,
                 "Data processing is not object storage, and not offered here.",

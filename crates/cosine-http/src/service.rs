@@ -136,8 +136,9 @@ fn planned(row: &Row, caller: Caller) -> ApiError {
 /// A read ignores query parameters that nobody knows, since links in the wild carry them, and
 /// headers that can only ask for more on a write.
 fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
-    let not_implemented =
-        |what: &str| ApiError::new(Code::NotImplemented, format!("{what} is not implemented here."));
+    let not_implemented = |what: &str| {
+        ApiError::new(Code::NotImplemented, format!("{what} is not implemented here."))
+    };
     let is_read = head.method == Method::GET || head.method == Method::HEAD;
     for (param, value) in head.query.iter() {
         let lower = param.to_ascii_lowercase();

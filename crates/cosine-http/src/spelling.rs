@@ -46,7 +46,9 @@ const NAMES: [&str; 18] = [
 pub async fn recorded() -> std::io::Result<Extensions> {
     let head: String = NAMES.map(|name| format!("{name}: {}\r\n", sample(name))).concat();
     let (mut client, server) = tokio::io::duplex(4096);
-    client.write_all(format!("GET / HTTP/1.1\r\nHost: h\r\n{head}\r\n0\r\n\r\n").as_bytes()).await?;
+    client
+        .write_all(format!("GET / HTTP/1.1\r\nHost: h\r\n{head}\r\n0\r\n\r\n").as_bytes())
+        .await?;
     let seen = Mutex::new(None);
     let service = service_fn(async |request: Request<Incoming>| {
         if let Ok(mut seen) = seen.lock() {

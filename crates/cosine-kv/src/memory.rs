@@ -40,9 +40,8 @@ impl Kv for Memory {
                 Some(end) => state.rows.range(scan.start.clone()..end.clone()),
                 None => state.rows.range(scan.start.clone()..),
             };
-            let item = |(key, row): (&Vec<u8>, &Row)| {
-                Ok((key.clone(), row.value.clone(), row.revision))
-            };
+            let item =
+                |(key, row): (&Vec<u8>, &Row)| Ok((key.clone(), row.value.clone(), row.revision));
             let rows: Box<dyn Iterator<Item = Result<(Vec<u8>, Bytes, Revision), Error>>> =
                 match scan.direction {
                     Direction::Forward => Box::new(rows.map(item)),

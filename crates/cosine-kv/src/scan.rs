@@ -92,10 +92,7 @@ impl Scan {
     /// Runs the scan over an engine's iterators. `range` opens one over `[start, end)` in the
     /// direction of the scan; it is called once, and once more for each common prefix found, so
     /// that the keys below a prefix are never walked.
-    pub(crate) fn run<I, E>(
-        mut self,
-        mut range: impl FnMut(&Scan) -> I,
-    ) -> Result<Page, E>
+    pub(crate) fn run<I, E>(mut self, mut range: impl FnMut(&Scan) -> I) -> Result<Page, E>
     where
         I: Iterator<Item = Result<(Vec<u8>, Bytes, Revision), E>>,
     {

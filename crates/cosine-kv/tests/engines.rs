@@ -1,4 +1,10 @@
 //! Both engines against the conformance suite, and what only the embedded one must do.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test reports by panicking"
+)]
 
 use bytes::Bytes;
 use cosine_kv::embedded::Options;

@@ -67,7 +67,8 @@ async fn write_blob(
     let mut block = first;
     let mut md5 = Md5::new();
     while !block.last {
-        let work = async { tokio::join!(hash(md5, block.bytes.clone()), writer.write(block.bytes)) };
+        let work =
+            async { tokio::join!(hash(md5, block.bytes.clone()), writer.write(block.bytes)) };
         let (next, (hashed, written)) = tokio::join!(blocks.next(), work);
         written?;
         (block, md5) = (next?, hashed?);

@@ -50,8 +50,8 @@ pub enum Rejection {
 
 /// Plans a copy: pure and total.
 pub fn plan(request: &CopyRequest) -> CopyPlan {
-    let onto_itself = request.source_bucket.uid() == request.bucket.uid()
-        && request.source_key == request.key;
+    let onto_itself =
+        request.source_bucket.uid() == request.bucket.uid() && request.source_key == request.key;
     if onto_itself && request.attributes.is_none() {
         CopyPlan::Reject(Rejection::Unchanged)
     } else {

@@ -43,7 +43,7 @@ impl BlobIds {
     /// The next id.
     pub fn next(&self, now_micros: u64) -> BlobId {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = (now_micros / 1000 << 16).max(*last + 1);
+        *last = ((now_micros / 1000) << 16).max(*last + 1);
         BlobId::new(*last >> 16, *last as u16, self.run)
     }
 }

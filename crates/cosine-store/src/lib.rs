@@ -119,27 +119,24 @@ async fn identify(kv: &dyn Kv, blobs: &dyn Blobs) -> Result<(), Error> {
         Some(row) => Some(StoreId(StoreRecord::decode(&row.value)?.id)),
         None => None,
     };
-    match (known, blobs.store_id().await?) {
-        (Some(kv), Some(blobs)) if kv == blobs => return Ok(()),
-        (Some(_), _) => return Err(Error::WrongStore),
-        (None, found) => {
-            if !blobs.list(None, 1).await?.is_empty() {
-                return Err(Error::WrongStore);
-            }
-            let store = match found {
-                Some(store) => store,
-                None => StoreId(u128::from_be_bytes(id::random()?)),
-            };
-            blobs.adopt(store).await?;
-            let record = StoreRecord { id: store.0 }.encode()?;
-            let commit = Commit {
-                conditions: vec![Condition::Absent(key.clone())],
-                writes: vec![Write::Put(key, record)],
-            };
-            match kv.commit(commit).await? {
-                Outcome::Committed(_) => Ok(()),
-                Outcome::Conflict | Outcome::Unknown => Err(Error::Busy),
-            }
-        }
+    let marked = blobs.store_id().await?;
+    if known.is_some() {
+        return if known == marked { Ok(()) } else { Err(Error::WrongStore) };
+    }
+    if !blobs.list(None, 1).await?.is_empty() {
+        return Err(Error::WrongStore);
+    }
+    let store = match marked {
+        Some(store) => store,
+        None => StoreId(u128::from_be_bytes(id::random()?)),
+    };
+    blobs.adopt(store).await?;
+    let commit = Commit {
+        conditions: vec![Condition::Absent(key.clone())],
+        writes: vec![Write::Put(key, StoreRecord { id: store.0 }.encode()?)],
+    };
+    match kv.commit(commit).await? {
+        Outcome::Committed(_) => Ok(()),
+        Outcome::Conflict | Outcome::Unknown => Err(Error::Unknown),
     }
 }

@@ -114,7 +114,9 @@ fn start_after(bucket: &Bucket, options: &ListOptions, prefix: &[u8]) -> Option<
     let marker = key::currents(bucket.uid(), &options.marker);
     let below = options.marker.strip_prefix(options.prefix.as_str()).unwrap_or_default();
     let is_common_prefix = !options.delimiter.is_empty()
-        && below.find(&options.delimiter).is_some_and(|at| at + options.delimiter.len() == below.len());
+        && below
+            .find(&options.delimiter)
+            .is_some_and(|at| at + options.delimiter.len() == below.len());
     let start = if is_common_prefix { successor(&marker)? } else { after(&marker) };
     Some(start.max(prefix.to_vec()))
 }

@@ -122,7 +122,9 @@ mod tests {
             let name = BucketName::parse(good).unwrap();
             assert_eq!(BucketName::from_parts(name.stem(), name.appid()), name);
         }
-        for bad in ["", "b", "-1", "-b-1", "b--1", "B-1", "b_c-1", "b-x", "b-", "b.c-1", "b-01", "b-+1"] {
+        for bad in
+            ["", "b", "-1", "-b-1", "b--1", "B-1", "b_c-1", "b-x", "b-", "b.c-1", "b-01", "b-+1"]
+        {
             assert_eq!(BucketName::parse(bad), Err(NameError::BucketMalformed), "{bad}");
         }
         let long = format!("{}-1", "x".repeat(59));

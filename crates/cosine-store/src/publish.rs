@@ -133,8 +133,10 @@ impl Store {
             attributes: publication.attributes.clone(),
             tags: Vec::new(),
         };
-        let (head, current) =
-            (key::head(bucket.uid(), &publication.key), key::current(bucket.uid(), &publication.key));
+        let (head, current) = (
+            key::head(bucket.uid(), &publication.key),
+            key::current(bucket.uid(), &publication.key),
+        );
         conditions.push(bucket.unchanged());
         conditions.push(state.untouched(head.clone()));
         writes.push(Write::Put(head, HeadRecord { newest: version.order }.encode()?));

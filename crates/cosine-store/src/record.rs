@@ -349,10 +349,8 @@ mod tests {
             state: ContentState::Live,
             body: Body::Extents(vec![Extent::whole(BlobId([5; 16]), 300, 1)]),
         };
-        let stored = hex(
-            "01 ac02 01 01 04040404040404040404040404040404 00 01 01 \
-             05050505050505050505050505050505 00 ac02 01 00",
-        );
+        let stored = hex("01 ac02 01 01 04040404040404040404040404040404 00 01 01 \
+             05050505050505050505050505050505 00 ac02 01 00");
         assert_eq!(content.encode().unwrap(), stored);
         assert_eq!(ContentRecord::decode(&stored).unwrap(), content);
     }
@@ -366,7 +364,8 @@ mod tests {
 
     fn hex(text: &str) -> Vec<u8> {
         let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        let byte =
+            |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
         digits.chunks(2).map(byte).collect()
     }
 }

@@ -1,14 +1,22 @@
 //! Random operations against a model that is a map, on both sets of engines; and the books: after
 //! every run each version holds exactly one reference to a content that exists.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test reports by panicking"
+)]
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use cosine_kv::{Found, Kv, Scan};
 use cosine_store::{
-    Attributes, Bucket, BucketAcl, BucketName, CopyRequest, Engines, Entry, Error, ListOptions,
-    ManualClock, NewBucket, ObjectAcl, ObjectKey, PutRequest, Rejection, StorageClass, Store, Version,
+    Attributes, Bucket, BucketAcl, BucketName, CopyRequest, Engines, Error, ListOptions,
+    ManualClock, NewBucket, ObjectAcl, ObjectKey, PutRequest, Rejection, StorageClass, Store,
+    Version,
 };
 use proptest::prelude::*;
 
@@ -92,7 +100,9 @@ impl World {
         match operation {
             Operation::CreateBucket(n) => self.create_bucket(n).await,
             Operation::DeleteBucket(n) => self.delete_bucket(n).await,
-            Operation::Put { at, size, forbid_overwrite } => self.put(at, size, forbid_overwrite).await,
+            Operation::Put { at, size, forbid_overwrite } => {
+                self.put(at, size, forbid_overwrite).await
+            }
             Operation::Copy { from, to, replace, forbid_overwrite } => {
                 self.copy(from, to, replace, forbid_overwrite).await;
             }
@@ -112,11 +122,14 @@ impl World {
         let name = BucketName::parse(BUCKETS[n]).unwrap();
         let new = NewBucket { name, region: "r".into(), acl: BucketAcl::Private };
         let made = self.store.create_bucket(new).await;
-        if self.model.buckets.contains_key(&n) {
-            assert!(matches!(made, Err(Error::BucketExists(1_250_000_000))), "{made:?}");
-        } else {
-            made.unwrap();
-            self.model.buckets.insert(n, BTreeMap::new());
+        match self.model.buckets.entry(n) {
+            Entry::Occupied(_) => {
+                assert!(matches!(made, Err(Error::BucketExists(1_250_000_000))), "{made:?}");
+            }
+            Entry::Vacant(vacant) => {
+                made.unwrap();
+                vacant.insert(BTreeMap::new());
+            }
         }
     }
 
@@ -214,7 +227,7 @@ impl World {
                 expected.push(name);
             }
         }
-        let listed: Vec<&str> = page.entries.iter().map(Entry::name).collect();
+        let listed: Vec<&str> = page.entries.iter().map(cosine_store::Entry::name).collect();
         assert_eq!(listed, expected[..expected.len().min(limit)]);
         assert_eq!(page.truncated, expected.len() > limit);
     }
@@ -294,7 +307,9 @@ fn memory() -> Engines {
 
 fn embedded(directory: &std::path::Path) -> Engines {
     Engines {
-        kv: Arc::new(cosine_kv::Embedded::open(&directory.join("meta"), Default::default()).unwrap()),
+        kv: Arc::new(
+            cosine_kv::Embedded::open(&directory.join("meta"), Default::default()).unwrap(),
+        ),
         blobs: Arc::new(cosine_blob::Files::open(&directory.join("blobs"), true).unwrap()),
     }
 }
@@ -370,7 +385,8 @@ async fn hammer(store: &Store, task: u64) {
     let mut random = task * 2_654_435_761 + 1;
     for _ in 0..60 {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let (kind, from, to) = (random >> 33 & 7, (random >> 40) as usize % 3, (random >> 50) as usize % 3);
+        let (kind, from, to) =
+            (random >> 33 & 7, (random >> 40) as usize % 3, (random >> 50) as usize % 3);
         let bucket = store.bucket(&name).await.unwrap();
         let key = ObjectKey::parse(KEYS[to]).unwrap();
         let done = match kind {
@@ -393,7 +409,12 @@ async fn hammer(store: &Store, task: u64) {
     }
 }
 
-async fn copy_between(store: &Store, bucket: Bucket, from: usize, key: ObjectKey) -> Result<(), Error> {
+async fn copy_between(
+    store: &Store,
+    bucket: Bucket,
+    from: usize,
+    key: ObjectKey,
+) -> Result<(), Error> {
     let source_key = ObjectKey::parse(KEYS[from]).unwrap();
     let source = store.object(&bucket, &source_key).await?;
     let request = CopyRequest {
@@ -421,7 +442,8 @@ fn a_bucket_frozen_by_a_run_that_is_gone_thaws() {
         // Freeze it as a deletion does, and let the run end there.
         let key = rows(&*world.kv, b"b").await.remove(0);
         let stored = world.kv.get(&key).await.unwrap().unwrap().value;
-        let run = rows(&*world.kv, b"f").await.remove(0)[1..].try_into().map(u64::from_be_bytes).unwrap();
+        let run =
+            rows(&*world.kv, b"f").await.remove(0)[1..].try_into().map(u64::from_be_bytes).unwrap();
         let mut frozen = stored[..stored.len() - 1].to_vec();
         frozen.push(1);
         frozen.extend(varint(run));

@@ -169,9 +169,21 @@ mod tests {
     #[test]
     fn what_names_no_object_is_refused() {
         for header in [
-            "", "/", "s-1", "s-1/", "/s-1", "nobucket/a", "s-1.cos.ap-x.myqcloud.com",
-            "s-1.cos.ap-x.myqcloud.com/", "s-1/%zz", "s-1/%ff", "s-1/a?b", "s-1/a?versionId=%z",
-            "127.0.0.1/a", "%2Fs-1/a", "s-1.cos-website.ap-x.myqcloud.com/a",
+            "",
+            "/",
+            "s-1",
+            "s-1/",
+            "/s-1",
+            "nobucket/a",
+            "s-1.cos.ap-x.myqcloud.com",
+            "s-1.cos.ap-x.myqcloud.com/",
+            "s-1/%zz",
+            "s-1/%ff",
+            "s-1/a?b",
+            "s-1/a?versionId=%z",
+            "127.0.0.1/a",
+            "%2Fs-1/a",
+            "s-1.cos-website.ap-x.myqcloud.com/a",
             "1.cos-control.ap-x.myqcloud.com/a",
         ] {
             assert_eq!(parse(header), Err(Code::InvalidCopySource), "{header}");

@@ -3,8 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// Everything but `A-Z a-z 0-9 - _ . ~`: the set of the signature's `UrlEncode`.
-const SIGNED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const SIGNED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 /// The same, with `/` left bare: keys in listings with `encoding-type=url`.
 const KEY: &AsciiSet = &SIGNED.remove(b'/');
 

@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn document_has_the_five_nodes_in_order_and_details_after_them() {
-        let error = ApiError::new(Code::NoSuchKey, "no <such> key").with_detail("Key", "a&b".into());
+        let error =
+            ApiError::new(Code::NoSuchKey, "no <such> key").with_detail("Key", "a&b".into());
         assert_eq!(
             error.document("b-1.cos.r.myqcloud.com/a", "rid", "tid"),
             "<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n\t<Code>NoSuchKey</Code>\n\

@@ -77,7 +77,11 @@ impl HostRules {
     ) -> Self {
         let lower = |text: String| text.to_ascii_lowercase();
         Self {
-            domains: COS_DOMAINS.map(str::to_owned).into_iter().chain(domains.into_iter().map(lower)).collect(),
+            domains: COS_DOMAINS
+                .map(str::to_owned)
+                .into_iter()
+                .chain(domains.into_iter().map(lower))
+                .collect(),
             regions,
             bindings: bindings.into_iter().map(|(host, binding)| (lower(host), binding)).collect(),
         }
@@ -87,8 +91,7 @@ impl HostRules {
     pub fn read(&self, authority: &str) -> Host {
         let host = without_port(authority).trim_end_matches('.').to_ascii_lowercase();
         if let Some(binding) = self.bindings.get(&host) {
-            let endpoint =
-                if binding.acceleration { Endpoint::Accelerate } else { Endpoint::Api };
+            let endpoint = if binding.acceleration { Endpoint::Accelerate } else { Endpoint::Api };
             return bucket_host(&binding.bucket, None, endpoint);
         }
         if is_address(&host) {
@@ -189,8 +192,7 @@ mod tests {
     use super::*;
 
     fn rules() -> HostRules {
-        let binding =
-            |acceleration| Binding { bucket: "img-1250000000".to_owned(), acceleration };
+        let binding = |acceleration| Binding { bucket: "img-1250000000".to_owned(), acceleration };
         HostRules::new(
             vec!["cos.Example.com".into()],
             vec!["ap-guangzhou".into()],
@@ -215,7 +217,10 @@ mod tests {
             ("b-1250000000.cos-internal.ap-x.tencentcos.cn", bucket(Some("ap-x"), api)),
             ("b-1250000000.cosv6.ap-x.myqcloud.com", bucket(Some("ap-x"), api)),
             ("b-1250000000.cos.accelerate.myqcloud.com", bucket(None, Endpoint::Accelerate)),
-            ("b-1250000000.cos-internal.accelerate.tencentcos.cn", bucket(None, Endpoint::Accelerate)),
+            (
+                "b-1250000000.cos-internal.accelerate.tencentcos.cn",
+                bucket(None, Endpoint::Accelerate),
+            ),
             ("b-1250000000.cos-website.ap-x.myqcloud.com", bucket(Some("ap-x"), Endpoint::Website)),
             ("b-1250000000.cn-south.myqcloud.com", bucket(Some("cn-south"), api)),
             ("b-1250000000.file.myqcloud.com", bucket(None, api)),

@@ -79,7 +79,8 @@ impl Presented {
     /// 403 `AccessDenied` for a signature that lacks a part or uses another algorithm.
     pub fn find(headers: &HeaderMap, query: &Query) -> Result<Option<Self>, ApiError> {
         if let Some(value) = headers.get(http::header::AUTHORIZATION) {
-            let text = value.to_str().map_err(|_| denied("The Authorization header is not text."))?;
+            let text =
+                value.to_str().map_err(|_| denied("The Authorization header is not text."))?;
             if !text.trim().is_empty() {
                 return Self::parse(text.trim()).map(Some);
             }
@@ -175,7 +176,8 @@ impl Presented {
         for host in &hosts {
             let digest = sha1(self.http_string(signed, host, false).as_bytes());
             for time in &times {
-                let signature = hmac_sha1(sign_key.as_bytes(), string_to_sign(time, &digest).as_bytes());
+                let signature =
+                    hmac_sha1(sign_key.as_bytes(), string_to_sign(time, &digest).as_bytes());
                 let presented = self.signature.as_bytes();
                 if constant_time::verify_slices_are_equal(signature.as_bytes(), presented).is_ok() {
                     return Ok(());
@@ -223,7 +225,8 @@ pub fn sign(
     secret_key: &str,
     window: (u64, u64),
 ) -> String {
-    let time = TimeWindow { text: format!("{};{}", window.0, window.1), start: window.0, end: window.1 };
+    let time =
+        TimeWindow { text: format!("{};{}", window.0, window.1), start: window.0, end: window.1 };
     let mut names: Vec<String> = signed
         .query
         .iter()

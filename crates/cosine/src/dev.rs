@@ -11,11 +11,15 @@ use crate::settings::Settings;
 
 /// Serves from memory, with credentials that everyone knows.
 pub fn run(mut settings: Settings) -> Result<(), Error> {
-    let credential = settings.credential.take().ok_or_else(|| {
-        Error::Settings("secret_id and secret_key are empty".to_owned())
-    })?;
+    let credential = settings
+        .credential
+        .take()
+        .ok_or_else(|| Error::Settings("secret_id and secret_key are empty".to_owned()))?;
     if !settings.listen.ip().is_loopback() {
-        eprintln!("cosine: these credentials are public: whoever reaches {} owns it.", settings.listen);
+        eprintln!(
+            "cosine: these credentials are public: whoever reaches {} owns it.",
+            settings.listen
+        );
     }
     let engines = Engines {
         kv: Arc::new(cosine_kv::Memory::default()),

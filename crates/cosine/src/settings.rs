@@ -148,7 +148,8 @@ impl Settings {
             })
             .collect();
         let get = |key: &str| values.get(key).map_or("", String::as_str);
-        let account = Account { appid: number(get("appid"), "appid")?, uin: number(get("uin"), "uin")? };
+        let account =
+            Account { appid: number(get("appid"), "appid")?, uin: number(get("uin"), "uin")? };
         let regions = regions(get("regions"))?;
         let domains = list(get("domains"));
         Ok(Self {
@@ -174,13 +175,15 @@ impl Settings {
 
 impl File {
     fn parse(text: &str) -> Result<Self, String> {
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+        let table: toml::Table =
+            text.parse().map_err(|error: toml::de::Error| error.to_string())?;
         let mut file = Self::default();
         for (key, value) in table {
             if key == HOSTS_KEY {
                 file.bindings = bindings(value)?;
             } else if TABLE.iter().any(|setting| setting.key == key) {
-                file.values.insert(key.clone(), text_of(value).ok_or(format!("{key}: not a value"))?);
+                file.values
+                    .insert(key.clone(), text_of(value).ok_or(format!("{key}: not a value"))?);
             } else {
                 return Err(unknown(&key, TABLE.iter().map(|s| s.key).chain([HOSTS_KEY])));
             }
@@ -270,7 +273,11 @@ fn credential(id: &str, key: &str, account: Account) -> Result<Option<Credential
 mod tests {
     use super::*;
 
-    fn resolve(flag: &[(&str, &str)], env: &[(&str, &str)], file: &str) -> Result<Settings, String> {
+    fn resolve(
+        flag: &[(&str, &str)],
+        env: &[(&str, &str)],
+        file: &str,
+    ) -> Result<Settings, String> {
         let find = |places: &[(&str, &str)], name: &str| {
             places.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
         };
@@ -321,8 +328,38 @@ mod tests {
         ] {
             assert!(resolve(&[(key, value)], &[], "").is_err(), "{key} = {value}");
         }
-        for file in ["hosts = 1", "[hosts.\"h\"]\nbucket = \"B\"", "[hosts.\"h\"]\n", "data = true", "="] {
+        for file in
+            ["hosts = 1", "[hosts.\"h\"]\nbucket = \"B\"", "[hosts.\"h\"]\n", "data = true", "="]
+        {
             assert!(resolve(&[], &[], file).is_err(), "{file}");
+        }
+    }
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    const BEGIN: &str = "<!-- settings: made from the table in settings.rs -->\n";
+    const END: &str = "<!-- end of settings -->";
+
+    /// `UPDATE_DOCS=1 cargo test` writes the table into the page.
+    #[test]
+    fn the_page_of_settings_has_the_table() {
+        let mut table = "| key in the file | flag | environment | default | `dev` | meaning |\n\
+                         | --- | --- | --- | --- | --- | --- |\n"
+            .to_owned();
+        let code = |text: &str| if text.is_empty() { String::new() } else { format!("`{text}`") };
+        for setting in TABLE {
+            let flag = setting.key.replace('_', "-");
+            let [serve, dev] = setting.defaults.map(code);
+            let dev = if setting.in_dev { dev } else { "-".to_owned() };
+            let (key, env, help) = (setting.key, setting.env, setting.help);
+            table += &format!("| `{key}` | `--{flag}` | `{env}` | {serve} | {dev} | {help} |\n");
+        }
+        let page = std::fs::read_to_string(PAGE).unwrap();
+        let (front, rest) = page.split_once(BEGIN).unwrap();
+        let (kept, back) = rest.split_once(END).unwrap();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(PAGE, format!("{front}{BEGIN}{table}{END}{back}")).unwrap();
+        } else {
+            assert_eq!(kept, table, "UPDATE_DOCS=1 cargo test writes docs/configuration.md");
         }
     }
 }

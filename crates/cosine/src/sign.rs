@@ -21,7 +21,9 @@ pub fn command() -> Command {
     Command::new("sign")
         .about("Prints the Authorization header for a request, good for ten minutes")
         .arg(Arg::new("method").required(true).value_name("METHOD").help("Such as PUT."))
-        .arg(Arg::new("path").required(true).value_name("PATH").help("Decoded, such as /b-1/a key."))
+        .arg(
+            Arg::new("path").required(true).value_name("PATH").help("Decoded, such as /b-1/a key."),
+        )
         .args(settings::arguments(Use::Serve))
 }
 

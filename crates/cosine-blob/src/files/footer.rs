@@ -48,7 +48,8 @@ pub(super) fn decode(id: BlobId, footer: &[u8]) -> Result<(u64, Table), Error> {
     if crc64(covered) != u64::from_le_bytes(*sum) {
         return Err(damaged("its table of checksums is damaged"));
     }
-    let fixed: Vec<u8> = [&(CHUNK_BYTES as u32).to_le_bytes()[..], &VERSION.to_le_bytes(), MAGIC].concat();
+    let fixed: Vec<u8> =
+        [&(CHUNK_BYTES as u32).to_le_bytes()[..], &VERSION.to_le_bytes(), MAGIC].concat();
     let named = covered
         .strip_suffix(fixed.as_slice())
         .and_then(|rest| rest.split_last_chunk::<8>())

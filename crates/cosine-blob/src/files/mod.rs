@@ -57,7 +57,9 @@ impl Files {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Io(std::io::Error::other(error)))?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Io(std::io::Error::other(error)))?
 }
 
 fn sync_directory(directory: &Path) -> std::io::Result<()> {

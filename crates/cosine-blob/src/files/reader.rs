@@ -10,8 +10,8 @@ use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::io::pread;
 
-use super::footer::{self, TRAILER_BYTES};
 use super::blocking;
+use super::footer::{self, TRAILER_BYTES};
 use crate::table::Table;
 use crate::{BlobId, BlobReader, CHUNK_BYTES, Error, Finished};
 

@@ -95,9 +95,11 @@ impl Embedded {
             .map_err(engine_error)?;
         let keyspace = database
             .keyspace("rows", || {
-                KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES).with_kv_separation(
-                    Some(KvSeparationOptions::default().separation_threshold(SEPARATED_BYTES)),
-                )
+                KeyspaceCreateOptions::default()
+                    .max_memtable_size(MEMTABLE_BYTES)
+                    .with_kv_separation(Some(
+                        KvSeparationOptions::default().separation_threshold(SEPARATED_BYTES),
+                    ))
             })
             .map_err(engine_error)?;
         let own = database.keyspace("engine", || {

@@ -132,7 +132,8 @@ impl Vector {
 
     /// Verifies with more names in the header list than the request has headers.
     fn verify_with_list(&self, more: &str) -> Result<(), ApiError> {
-        let listed = self.authorization().replace("q-header-list=", &format!("q-header-list={more}"));
+        let listed =
+            self.authorization().replace("q-header-list=", &format!("q-header-list={more}"));
         let (query, headers) = (Query::parse(self.query).unwrap(), self.headers());
         let signed = Signed {
             method: self.method,
@@ -145,7 +146,10 @@ impl Vector {
     }
 
     /// Presents the authorization in a header and verifies it after `change` had its way.
-    fn verify(&self, change: impl FnOnce(&mut Query, &mut HeaderMap, &mut String)) -> Result<(), ApiError> {
+    fn verify(
+        &self,
+        change: impl FnOnce(&mut Query, &mut HeaderMap, &mut String),
+    ) -> Result<(), ApiError> {
         let mut query = Query::parse(self.query).unwrap();
         let mut headers = self.headers();
         let mut authority = self.host.to_owned();
@@ -196,7 +200,9 @@ fn sign_key_is_the_published_one() {
 fn every_signed_part_counts() {
     let (v1, v2) = (&VECTORS[0], &VECTORS[1]);
     let mismatches = [
-        v1.verify(|_, headers, _| drop(headers.insert("x-cos-acl", "public-read".parse().unwrap()))),
+        v1.verify(|_, headers, _| {
+            drop(headers.insert("x-cos-acl", "public-read".parse().unwrap()))
+        }),
         v1.verify(|_, headers, _| drop(headers.remove("x-cos-acl"))),
         v1.verify(|_, _, authority| authority.insert(0, 'x')),
         v2.verify(|query, _, _| *query = Query::parse("response-content-type=a").unwrap()),
@@ -213,7 +219,8 @@ fn traps_that_must_not_matter() {
     let v1 = &VECTORS[0];
     v1.verify(|_, _, authority| authority.push_str(":8080")).unwrap();
     v1.verify(|_, headers, _| drop(headers.insert("user-agent", "x".parse().unwrap()))).unwrap();
-    v1.verify(|_, headers, _| drop(headers.insert("x-cos-acl", " private ".parse().unwrap()))).unwrap();
+    v1.verify(|_, headers, _| drop(headers.insert("x-cos-acl", " private ".parse().unwrap())))
+        .unwrap();
     v1.verify(|query, _, _| *query = Query::parse("unsigned=1").unwrap()).unwrap();
 }
 
@@ -263,7 +270,9 @@ fn time_windows_and_the_date_header() {
     let presented = Presented::parse(&VECTORS[0].authorization()).unwrap();
     let check = |now: u64, date: Option<&str>| {
         let headers = date.map(|d| (http::header::DATE, d.parse().unwrap())).into_iter().collect();
-        presented.check_time(&headers, now).map_err(|error| (error.code, error.message.into_owned()))
+        presented
+            .check_time(&headers, now)
+            .map_err(|error| (error.code, error.message.into_owned()))
     };
     let expired = Err((Code::AccessDenied, "Request has expired".to_owned()));
     assert_eq!(check(1_557_989_151, None), Ok(()));

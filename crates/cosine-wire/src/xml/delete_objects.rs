@@ -182,8 +182,10 @@ mod tests {
             key: key.to_owned(),
             version_id: version.map(str::to_owned),
         };
-        let expected =
-            Delete { quiet: true, objects: vec![object(" a&b<cd<e> ", None), object("/x%20", Some("v"))] };
+        let expected = Delete {
+            quiet: true,
+            objects: vec![object(" a&b<cd<e> ", None), object("/x%20", Some("v"))],
+        };
         assert_eq!(parse(body), Ok(expected));
     }
 

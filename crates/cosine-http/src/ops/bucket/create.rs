@@ -28,7 +28,8 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let regions = &api.settings.regions;
     let region = request.target.region.take().unwrap_or_else(|| regions.default.clone());
     if !regions.serves(&region) {
-        let message = format!("{region} is not served here; there is {}.", regions.named.join(", "));
+        let message =
+            format!("{region} is not served here; there is {}.", regions.named.join(", "));
         return Err(ApiError::new(Code::InvalidRegionName, message));
     }
     if !request.body.collect(BODY_BYTES_MAX, Code::XMLSizeLimit).await?.is_empty() {

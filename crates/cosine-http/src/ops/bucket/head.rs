@@ -14,6 +14,6 @@ pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let region = request.target.region.as_deref();
     let bucket =
         api.bucket(request.bucket()?, region, request.caller, Permission::ReadBucket).await?;
-    let reply = Reply::empty(StatusCode::OK).as_xml();
+    let reply = Reply::empty(StatusCode::OK).with_xml_type();
     Ok(reply.with_text(name::BUCKET_REGION, bucket.region()))
 }

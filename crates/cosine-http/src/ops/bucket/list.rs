@@ -30,7 +30,12 @@ impl ListObjects {
         let url_encoded = match param("encoding-type").as_str() {
             "" => false,
             "url" => true,
-            _ => return Err(ApiError::new(Code::InvalidArgument, "encoding-type is url or absent.")),
+            _ => {
+                return Err(ApiError::new(
+                    Code::InvalidArgument,
+                    "encoding-type is url or absent.",
+                ));
+            }
         };
         if request.query.has("list-type") {
             return Err(ApiError::new(

@@ -43,10 +43,9 @@ impl Directive {
         match request.header(header).map(str::to_ascii_lowercase).as_deref() {
             None | Some("copy") => Ok(Self::Copy),
             Some("replaced" | "replace") => Ok(Self::Replaced),
-            Some(_) => Err(ApiError::new(
-                Code::InvalidArgument,
-                format!("{header} is Copy or Replaced."),
-            )),
+            Some(_) => {
+                Err(ApiError::new(Code::InvalidArgument, format!("{header} is Copy or Replaced.")))
+            }
         }
     }
 }

@@ -41,7 +41,10 @@ impl GetObject {
                 ));
             }
             let value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| {
-                ApiError::new(Code::InvalidArgument, format!("response-{header} is not a header value."))
+                ApiError::new(
+                    Code::InvalidArgument,
+                    format!("response-{header} is not a header value."),
+                )
             })?;
             overrides.push((HeaderName::from_static(header), value));
         }

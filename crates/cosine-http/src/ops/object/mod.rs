@@ -23,7 +23,8 @@ fn object_headers(version: &Version) -> HeaderMap {
     let system = version.attributes.system.iter().map(|(name, value)| (name.clone(), value));
     for (name, value) in system.chain(user) {
         // Both came out of headers, so both go into headers.
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value)) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(value))
+        {
             headers.insert(name, value);
         }
     }

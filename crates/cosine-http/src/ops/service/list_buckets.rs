@@ -41,10 +41,15 @@ impl Created {
 
 impl ListBuckets {
     fn parse(request: &Request) -> Result<Self, ApiError> {
-        let Caller::Account(account) = request.caller else { return Err(Code::AccessDenied.into()) };
+        let Caller::Account(account) = request.caller else {
+            return Err(Code::AccessDenied.into());
+        };
         let param = |name: &str| request.query.get(name).filter(|value| !value.is_empty());
         if param("tagkey").is_some() || param("tagvalue").is_some() {
-            return Err(ApiError::new(Code::NotImplemented, "Bucket tags are not implemented yet."));
+            return Err(ApiError::new(
+                Code::NotImplemented,
+                "Bucket tags are not implemented yet.",
+            ));
         }
         let created = match (param("range"), param("create-time")) {
             (None, None) => None,
@@ -98,7 +103,6 @@ pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
         .collect();
     let next_marker = nodes.last().filter(|_| truncated).map(|bucket| bucket.name);
     let marker = list.marker.as_ref().map(BucketName::as_str);
-    let result =
-        ListBucketsResult { uin: list.account.uin, buckets: nodes, marker, next_marker };
+    let result = ListBucketsResult { uin: list.account.uin, buckets: nodes, marker, next_marker };
     Ok(Reply::xml(result.document()))
 }
