@@ -1,6 +1,8 @@
 //! What every engine must do. Each function takes an empty engine, and panics with what is wrong.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test suite reports by panicking")]
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 
 use crate::table::crc64;
@@ -10,6 +12,7 @@ use crate::{BlobId, Blobs, CHUNK_BYTES, Error, Finished, RunId, StoreId};
 pub async fn all<B: Blobs>(mut open: impl FnMut() -> B) {
     what_is_written_is_read(&open()).await;
     unfinished_blobs_leave_nothing(&open()).await;
+    calls_that_are_dropped_half_way_leave_nothing(&open()).await;
     ids_are_used_once(&open()).await;
     deleting_is_final_and_forgiving(&open()).await;
     listing_pages_through_everything(&open()).await;
@@ -60,6 +63,30 @@ async fn unfinished_blobs_leave_nothing<B: Blobs>(blobs: &B) {
     let late = blobs.open(id(1)).await;
     assert!(matches!(late, Err(Error::NotFound(_))), "{late:?}");
     assert_eq!(blobs.list(None, 10).await.unwrap(), vec![]);
+}
+
+/// A caller may go away while a write or the end of one is under way on another thread.
+async fn calls_that_are_dropped_half_way_leave_nothing<B: Blobs>(blobs: &B) {
+    let data = pattern(CHUNK_BYTES * 4);
+    for n in 0..50 {
+        let mut writer = blobs.create(id(n));
+        if n % 2 == 0 {
+            let write = writer.write(data.clone());
+            let _ = tokio::time::timeout(Duration::from_micros(n * 10), write).await;
+        } else {
+            let finish = writer.finish(data.clone());
+            if let Ok(finished) = tokio::time::timeout(Duration::from_micros(n * 10), finish).await
+            {
+                finished.unwrap();
+                blobs.delete(id(n)).await.unwrap();
+            }
+        }
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !blobs.list(None, 1).await.unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "a blob that nobody wants stays behind");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 async fn ids_are_used_once<B: Blobs>(blobs: &B) {

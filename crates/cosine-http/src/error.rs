@@ -9,7 +9,7 @@ pub fn store_error(error: Error) -> ApiError {
     match error {
         Error::NoSuchBucket => Code::NoSuchBucket.into(),
         Error::NoSuchKey => Code::NoSuchKey.into(),
-        Error::BucketExists(_) => Code::BucketAlreadyOwnedByYou.into(),
+        Error::BucketExists => Code::BucketAlreadyOwnedByYou.into(),
         Error::TooManyBuckets => Code::TooManyBuckets.into(),
         Error::BucketNotEmpty => Code::BucketNotEmpty.into(),
         Error::AlreadyExists => Code::FileAlreadyExists.into(),

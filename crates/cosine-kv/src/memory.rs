@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
-use crate::{Commit, Direction, Error, Kv, Outcome, Page, Revision, Row, Scan, Write};
+use crate::{Commit, Error, Kv, Outcome, Page, Revision, Row, Scan, Write};
 
 /// Rows in a sorted map.
 #[derive(Debug, Default)]
@@ -42,12 +41,7 @@ impl Kv for Memory {
             };
             let item =
                 |(key, row): (&Vec<u8>, &Row)| Ok((key.clone(), row.value.clone(), row.revision));
-            let rows: Box<dyn Iterator<Item = Result<(Vec<u8>, Bytes, Revision), Error>>> =
-                match scan.direction {
-                    Direction::Forward => Box::new(rows.map(item)),
-                    Direction::Backward => Box::new(rows.rev().map(item)),
-                };
-            rows
+            scan.direction.walk(rows.map(item))
         })
     }
 

@@ -13,6 +13,19 @@ pub enum Direction {
     Backward,
 }
 
+impl Direction {
+    /// Walks an engine's iterator in this order.
+    pub(crate) fn walk<'i, T>(
+        self,
+        rows: impl DoubleEndedIterator<Item = T> + 'i,
+    ) -> Box<dyn Iterator<Item = T> + 'i> {
+        match self {
+            Direction::Forward => Box::new(rows),
+            Direction::Backward => Box::new(rows.rev()),
+        }
+    }
+}
+
 /// A range read.
 #[derive(Clone, Debug)]
 pub struct Scan {

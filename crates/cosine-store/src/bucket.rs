@@ -3,32 +3,19 @@
 use std::time::Duration;
 
 use cosine_blob::RunId;
-use cosine_kv::{Commit, Condition, Revision, Scan, Write};
-use serde::{Deserialize, Serialize};
+use cosine_kv::{Commit, Condition, Outcome, Revision, Scan, Write};
 
-use crate::id::Uid;
-use crate::record::{BucketAclRecord, BucketRecord, Gate, Record};
-use crate::{BucketName, Error, Store, commit, key, run};
+use crate::commit::{ATTEMPTS_MAX, Proof};
+use crate::id::{self, Uid};
+use crate::record::{BucketAcl, BucketAclRecord, BucketRecord, Gate, Record};
+use crate::{BucketName, Error, Store, key, run};
 
-/// An account may have this many buckets.
+/// An account may have this many buckets. A quota, not an invariant: creations at the same moment
+/// may pass it together.
 const BUCKETS_MAX: usize = 200;
 /// How long a writer waits for a freeze to end before it looks again, and how often.
 const FREEZE_WAIT: Duration = Duration::from_millis(5);
 const FREEZE_WAITS_MAX: usize = 200;
-
-/// What everyone may do with a bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BucketAcl {
-    /// Nothing.
-    #[default]
-    Private,
-    /// Everyone may read.
-    PublicRead,
-    /// Everyone may read and write.
-    PublicReadWrite,
-    /// Every signed caller may read.
-    AuthenticatedRead,
-}
 
 /// A bucket to make.
 #[derive(Clone, Debug)]
@@ -86,8 +73,8 @@ impl Store {
     /// [`Error::BucketExists`], [`Error::TooManyBuckets`].
     pub async fn create_bucket(&self, new: NewBucket) -> Result<(), Error> {
         let key = key::bucket(&new.name);
-        if let Some(existing) = self.find_bucket(&new.name).await? {
-            return Err(Error::BucketExists(existing.name.appid()));
+        if self.find_bucket(&new.name).await?.is_some() {
+            return Err(Error::BucketExists);
         }
         let others = self.kv().scan(Scan::prefix(&key::buckets(new.name.appid()), BUCKETS_MAX));
         if others.await?.found.len() >= BUCKETS_MAX {
@@ -104,10 +91,10 @@ impl Store {
                 Write::Put(acl.clone(), BucketAclRecord { acl: new.acl }.encode()?),
             ],
         };
-        if self.commit(commit, &acl).await? {
+        if self.commit(commit, &Proof::Present(acl)).await? {
             Ok(())
         } else {
-            Err(Error::BucketExists(new.name.appid()))
+            Err(Error::BucketExists)
         }
     }
 
@@ -148,33 +135,55 @@ impl Store {
 
     async fn delete_bucket_now(&self, name: &BucketName) -> Result<(), Error> {
         let mut bucket = self.bucket(name).await?;
-        for _ in 0..commit::ATTEMPTS_MAX {
+        for _ in 0..ATTEMPTS_MAX {
             self.pass_gate(&mut bucket).await?;
-            let frozen = Gate::Frozen { run: self.inner.run.id.0 };
+            let token = u64::from_be_bytes(id::random()?);
+            let frozen = Gate::Frozen { run: self.inner.run.id.0, token };
             if !self.set_gate(&mut bucket, frozen).await? {
                 self.refresh(&mut bucket).await?;
                 continue;
             }
-            let heads = self.kv().scan(Scan::prefix(&key::heads(bucket.uid()), 1)).await;
-            if heads.as_ref().is_ok_and(|page| page.found.is_empty()) {
-                let writes = vec![
-                    Write::Delete(key::bucket(name)),
-                    Write::Delete(key::bucket_acl(bucket.uid())),
-                ];
-                let conditions = vec![bucket.unchanged()];
-                if self.commit(Commit { conditions, writes }, b"").await? {
-                    return Ok(());
-                }
-                self.refresh(&mut bucket).await?;
-                continue;
+            let removed = self.remove_if_empty(&bucket).await;
+            if matches!(removed, Ok(true)) {
+                return Ok(());
             }
-            self.set_gate(&mut bucket, Gate::Open).await?;
-            return heads.map_err(Error::from).and(Err(Error::BucketNotEmpty));
+            // Whatever went wrong, a bucket that stays frozen would be worse.
+            self.thaw(&mut bucket, frozen).await?;
+            return removed.and(Err(Error::BucketNotEmpty));
         }
         Err(Error::Busy)
     }
 
-    /// Changes the gate if nobody else did; the handle then stands for the new state.
+    /// Removes a frozen bucket; `false` if it holds something.
+    async fn remove_if_empty(&self, bucket: &Bucket) -> Result<bool, Error> {
+        let heads = self.kv().scan(Scan::prefix(&key::heads(bucket.uid()), 1)).await?;
+        if !heads.found.is_empty() {
+            return Ok(false);
+        }
+        let row = key::bucket(&bucket.name);
+        let commit = Commit {
+            conditions: vec![bucket.unchanged()],
+            writes: vec![Write::Delete(row.clone()), Write::Delete(key::bucket_acl(bucket.uid()))],
+        };
+        match self.commit(commit, &Proof::Absent(row)).await? {
+            true => Ok(true),
+            false => Err(Error::Busy), // others took this run for dead, and thawed
+        }
+    }
+
+    /// Undoes a freeze.
+    async fn thaw(&self, bucket: &mut Bucket, frozen: Gate) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS_MAX {
+            if bucket.record.gate != frozen || self.set_gate(bucket, Gate::Open).await? {
+                return Ok(());
+            }
+            self.refresh(bucket).await?;
+        }
+        Err(Error::Busy)
+    }
+
+    /// Changes the gate if nobody else did; the handle then stands for the new state. Where the
+    /// outcome is unknown, the row itself tells: the token of a freeze is its own proof.
     async fn set_gate(&self, bucket: &mut Bucket, gate: Gate) -> Result<bool, Error> {
         let record = BucketRecord { gate, ..bucket.record.clone() };
         let commit = Commit {
@@ -182,19 +191,22 @@ impl Store {
             writes: vec![Write::Put(key::bucket(&bucket.name), record.encode()?)],
         };
         match self.kv().commit(commit).await? {
-            cosine_kv::Outcome::Committed(revision) => {
+            Outcome::Committed(revision) => {
                 (bucket.record, bucket.revision) = (record, revision);
                 Ok(true)
             }
-            cosine_kv::Outcome::Conflict => Ok(false),
-            cosine_kv::Outcome::Unknown => Err(Error::Unknown),
+            Outcome::Conflict => Ok(false),
+            Outcome::Unknown => {
+                self.refresh(bucket).await?;
+                Ok(bucket.record.gate == gate)
+            }
         }
     }
 
     /// Waits until writers may pass. A freeze whose run is gone is thawed by whoever meets it.
     pub(crate) async fn pass_gate(&self, bucket: &mut Bucket) -> Result<(), Error> {
         for _ in 0..FREEZE_WAITS_MAX {
-            let Gate::Frozen { run } = bucket.record.gate else { return Ok(()) };
+            let Gate::Frozen { run, .. } = bucket.record.gate else { return Ok(()) };
             if run::is_alive(self.kv(), RunId(run)).await? {
                 tokio::time::sleep(FREEZE_WAIT).await;
             } else if self.set_gate(bucket, Gate::Open).await? {

@@ -23,14 +23,36 @@ pub struct Arrived {
     pub md5: [u8; 16],
     pub crc64: u64,
     place: Place,
-    store: Store,
 }
 
 #[derive(Debug)]
 enum Place {
     Inline(Bytes),
-    Blob(BlobId),
-    Kept,
+    Blob(UnclaimedBlob),
+}
+
+/// A blob that nothing refers to. It exists, or is about to; dropped, it is deleted.
+#[derive(Debug)]
+struct UnclaimedBlob {
+    id: BlobId,
+    store: Store,
+    claimed: bool,
+}
+
+impl Drop for UnclaimedBlob {
+    fn drop(&mut self) {
+        if self.claimed {
+            return;
+        }
+        let (id, store) = (self.id, self.store.clone());
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = store.blobs().delete(id).await {
+                    tracing::warn!(%id, %error, "a blob that nothing refers to stays behind");
+                }
+            });
+        }
+    }
 }
 
 impl Store {
@@ -42,19 +64,13 @@ impl Store {
         if first.last && first.bytes.len() <= INLINE_BYTES_MAX {
             let (size, crc64) = (first.bytes.len() as u64, crc64(&first.bytes));
             let md5 = Md5::digest(&first.bytes).into();
-            let place = Place::Inline(first.bytes);
-            return Ok(Arrived { uid, size, md5, crc64, place, store: self.clone() });
+            return Ok(Arrived { uid, size, md5, crc64, place: Place::Inline(first.bytes) });
         }
-        let blob = self.next_blob_id();
-        let (finished, md5) = write_blob(self.blobs().create(blob), first, blocks).await?;
-        Ok(Arrived {
-            uid,
-            size: finished.length,
-            md5,
-            crc64: finished.crc64,
-            place: Place::Blob(blob),
-            store: self.clone(),
-        })
+        let id = self.next_blob_id();
+        let blob = UnclaimedBlob { id, store: self.clone(), claimed: false };
+        let (finished, md5) = write_blob(self.blobs().create(id), first, blocks).await?;
+        let (size, crc64) = (finished.length, finished.crc64);
+        Ok(Arrived { uid, size, md5, crc64, place: Place::Blob(blob) })
     }
 }
 
@@ -97,12 +113,11 @@ impl Arrived {
                 Body::Inline
             }
             Place::Blob(blob) => {
-                conditions.push(self.store.inner.run.stands());
+                conditions.push(blob.store.inner.run.stands());
                 let reference = ReferenceRecord {}.encode()?;
-                writes.push(Write::Put(key::blob_reference(*blob, self.uid), reference));
-                Body::Extents(vec![Extent::whole(*blob, self.size, self.crc64)])
+                writes.push(Write::Put(key::blob_reference(blob.id, self.uid), reference));
+                Body::Extents(vec![Extent::whole(blob.id, self.size, self.crc64)])
             }
-            Place::Kept => return Err(Error::System("a content is published twice".to_owned())),
         };
         let (size, crc64, md5) = (self.size, self.crc64, Some(self.md5));
         let record = ContentRecord { size, crc64, md5, state: ContentState::Live, body };
@@ -112,20 +127,8 @@ impl Arrived {
 
     /// The content is referred to, or nobody can tell: from here on the collector decides.
     pub fn keep(&mut self) {
-        self.place = Place::Kept;
-    }
-}
-
-impl Drop for Arrived {
-    fn drop(&mut self) {
-        let Place::Blob(blob) = self.place else { return };
-        let store = self.store.clone();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                if let Err(error) = store.blobs().delete(blob).await {
-                    tracing::warn!(%blob, %error, "a blob that nothing refers to stays behind");
-                }
-            });
+        if let Place::Blob(blob) = &mut self.place {
+            blob.claimed = true;
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use cosine_kv::{Commit, Write};
 
+use crate::commit::{ATTEMPTS_MAX, Proof};
 use crate::publish::release;
-use crate::{Bucket, Error, ObjectKey, Store, commit, key};
+use crate::{Bucket, Error, ObjectKey, Store, key};
 
 impl Store {
     /// Deletes an object. Deleting what is not there is no error.
@@ -12,7 +13,7 @@ impl Store {
     /// [`Error::NoSuchBucket`], [`Error::Busy`].
     pub async fn delete(&self, bucket: &Bucket, key: &ObjectKey) -> Result<(), Error> {
         let mut bucket = bucket.clone();
-        for _ in 0..commit::ATTEMPTS_MAX {
+        for _ in 0..ATTEMPTS_MAX {
             self.pass_gate(&mut bucket).await?;
             let state = self.key_state(bucket.uid(), key).await?;
             let Some(current) = &state.current else { return Ok(()) };
@@ -21,9 +22,7 @@ impl Store {
             let mut writes =
                 vec![Write::Delete(head), Write::Delete(key::current(bucket.uid(), key))];
             writes.extend(release(current, self.now())?);
-            // Where the outcome is unknown, asking again is all it takes: this version is gone or
-            // it is not.
-            let proof = key::released(current.content);
+            let proof = Proof::Absent(key::content_reference(current.content, current.uid));
             if self.commit(Commit { conditions, writes }, &proof).await? {
                 return Ok(());
             }

@@ -11,9 +11,9 @@ pub enum Error {
     /// There is no such object.
     #[error("no such key")]
     NoSuchKey,
-    /// The bucket exists; the number is its owner's APPID.
+    /// The bucket exists. Its name carries its account, so it is the caller's own.
     #[error("the bucket exists already")]
-    BucketExists(u64),
+    BucketExists,
     /// The account has all the buckets it may have.
     #[error("the account has too many buckets")]
     TooManyBuckets,

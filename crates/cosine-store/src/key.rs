@@ -41,7 +41,7 @@ pub fn heartbeats() -> Vec<u8> {
 
 /// A bucket: the gate of everything in it.
 pub fn bucket(name: &BucketName) -> Vec<u8> {
-    join(b'b', &[&name.appid().to_be_bytes(), name.stem().as_bytes()])
+    join(b'b', &[&name.appid().to_be_bytes(), name.as_str().as_bytes()])
 }
 
 /// Every bucket of an account begins with this.
@@ -49,8 +49,8 @@ pub fn buckets(appid: u64) -> Vec<u8> {
     join(b'b', &[&appid.to_be_bytes()])
 }
 
-/// The stem of the name in a bucket's key.
-pub fn bucket_stem(key: &[u8]) -> &[u8] {
+/// The name in a bucket's key.
+pub fn bucket_name(key: &[u8]) -> &[u8] {
     key.get(9..).unwrap_or_default()
 }
 

@@ -24,7 +24,7 @@ mod record;
 mod run;
 mod source;
 
-pub use bucket::{Bucket, BucketAcl, NewBucket};
+pub use bucket::{Bucket, NewBucket};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use copy::{CopyPlan, CopyRequest, Rejection, plan};
 pub use error::Error;
@@ -32,7 +32,7 @@ pub use get::ObjectReader;
 pub use list::{BucketPage, Entry, ListOptions, ObjectPage};
 pub use name::{BucketName, KEY_BYTES_MAX, NameError, ObjectKey};
 pub use put::PutRequest;
-pub use record::{Attributes, Etag, ObjectAcl, StorageClass, Version};
+pub use record::{Attributes, BucketAcl, Etag, ObjectAcl, StorageClass, Version};
 pub use source::{ByteSource, SourceError};
 
 use std::sync::Arc;

@@ -96,8 +96,8 @@ impl Store {
         let mut buckets = Vec::with_capacity(page.found.len());
         for found in page.found {
             if let Found::Row(key, row) = found {
-                let stem = String::from_utf8_lossy(key::bucket_stem(&key)).into_owned();
-                let name = BucketName::from_parts(&stem, appid);
+                let name = String::from_utf8_lossy(key::bucket_name(&key)).into_owned();
+                let name = BucketName::stored(name, appid);
                 buckets.push(Bucket::new(name, BucketRecord::decode(&row.value)?, row.revision));
             }
         }

@@ -2,13 +2,14 @@
 
 use cosine_kv::{Commit, Condition, Write};
 
+use crate::commit::{ATTEMPTS_MAX, Proof};
 use crate::content::Arrived;
 use crate::id::Uid;
 use crate::record::{
     Attributes, ContentRecord, ContentState, Etag, HeadRecord, ObjectAcl, ObjectKind, Record,
     ReferenceRecord, ReleasedRecord, Sse, StorageClass, Version,
 };
-use crate::{Bucket, Error, ObjectKey, Store, commit, key};
+use crate::{Bucket, Error, ObjectKey, Store, key};
 
 /// A version that is about to be, but for its place in the order of its key.
 pub struct Publication {
@@ -76,14 +77,14 @@ impl Store {
 
     async fn publish_now(&self, mut publication: Publication) -> Result<Version, Error> {
         let mut bucket = publication.bucket.clone();
-        for _ in 0..commit::ATTEMPTS_MAX {
+        for _ in 0..ATTEMPTS_MAX {
             self.pass_gate(&mut bucket).await?;
             let state = self.key_state(bucket.uid(), &publication.key).await?;
             if publication.forbid_overwrite && state.current.is_some() {
                 return Err(Error::AlreadyExists);
             }
             let (version, commit) = self.build(&publication, &bucket, &state).await?;
-            let proof = key::content_reference(version.content, version.uid);
+            let proof = Proof::Present(key::content_reference(version.content, version.uid));
             let committed = self.commit(commit, &proof).await;
             if let (ContentLink::Arrived(content), Ok(true) | Err(_)) =
                 (&mut publication.content, &committed)

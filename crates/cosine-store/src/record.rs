@@ -104,6 +104,8 @@ pub enum Gate {
     Frozen {
         /// The run; when it is gone, anyone may thaw.
         run: u64,
+        /// Random: tells this freeze from every other.
+        token: u64,
     },
 }
 
@@ -111,7 +113,21 @@ pub enum Gate {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketAclRecord {
     /// The canned ACL.
-    pub acl: crate::bucket::BucketAcl,
+    pub acl: BucketAcl,
+}
+
+/// A canned bucket ACL: what everyone may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BucketAcl {
+    /// Nothing.
+    #[default]
+    Private,
+    /// Everyone may read.
+    PublicRead,
+    /// Everyone may read and write.
+    PublicReadWrite,
+    /// Every signed caller may read.
+    AuthenticatedRead,
 }
 
 /// The order of a key's versions.

@@ -66,24 +66,16 @@ impl Conditions {
     /// # Errors
     /// 400 `InvalidArgument` for a date that is not in HTTP form.
     pub fn parse(headers: &HeaderMap, names: ConditionHeaders) -> Result<Self, ApiError> {
-        let text = |name: &'static str| {
-            headers
-                .get(HeaderName::from_static(name))
-                .and_then(|value| value.to_str().ok())
-                .filter(|value| !value.trim().is_empty())
-        };
+        let text = |name: &'static str| joined(headers, name);
         let date = |name| {
-            text(name)
-                .map(|value| {
-                    parse_http_date(value).ok_or_else(|| {
-                        ApiError::new(Code::InvalidArgument, format!("{name} is not an HTTP date."))
-                    })
-                })
-                .transpose()
+            let form =
+                || ApiError::new(Code::InvalidArgument, format!("{name} is not an HTTP date."));
+            text(name)?.map(|value| parse_http_date(&value).ok_or_else(form)).transpose()
         };
+        let tags = |name| Ok::<_, ApiError>(text(name)?.as_deref().map(etags));
         Ok(Self {
-            if_match: text(names.if_match).map(etags),
-            if_none_match: text(names.if_none_match).map(etags),
+            if_match: tags(names.if_match)?,
+            if_none_match: tags(names.if_none_match)?,
             if_modified_since: date(names.if_modified_since)?,
             if_unmodified_since: date(names.if_unmodified_since)?,
         })
@@ -110,6 +102,25 @@ impl Conditions {
             && self.if_none_match.as_ref().is_none_or(|tags| !matches(tags, facts.etag))
             && self.if_modified_since.is_none_or(|t| facts.last_modified > t)
             && self.if_unmodified_since.is_none_or(|t| facts.last_modified <= t)
+    }
+}
+
+/// The value of a header, several lines of it joined by commas; `None` if it is absent or empty.
+/// A condition that cannot be read must not be taken for none.
+fn joined(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, ApiError> {
+    let values = headers.get_all(HeaderName::from_static(name)).iter();
+    let texts = values.map(|value| value.to_str().map(str::trim)).collect::<Result<Vec<_>, _>>();
+    let joined = texts
+        .map_err(|_| ApiError::new(Code::InvalidArgument, format!("{name} is not ASCII text.")))?
+        .join(", ");
+    Ok(Some(joined).filter(|joined| !joined.is_empty()))
+}
+
+/// Whether `If-Range` lets a range through: its entity tag or date is exactly the object's.
+pub fn if_range_matches(value: &str, facts: Facts<'_>) -> bool {
+    match parse_http_date(value) {
+        Some(date) => date == facts.last_modified,
+        None => value.trim().trim_matches('"') == facts.etag,
     }
 }
 
@@ -184,6 +195,32 @@ mod tests {
         for (sent, holds) in table {
             assert_eq!(conditions(COPY_SOURCE, sent).all_hold(FACTS), *holds, "{sent:?}");
         }
+    }
+
+    #[test]
+    fn a_range_is_conditional_on_exactly_this_object() {
+        for (value, matches) in [
+            ("\"abc\"", true),
+            ("abc", true),
+            ("\"x\"", false),
+            ("W/\"abc\"", false),
+            (SAME, true),
+            (BEFORE, false),
+        ] {
+            assert_eq!(if_range_matches(value, FACTS), matches, "{value}");
+        }
+    }
+
+    #[test]
+    fn several_lines_of_a_condition_are_one_list() {
+        let mut headers = HeaderMap::new();
+        headers.append("if-none-match", "\"x\"".parse().unwrap());
+        headers.append("if-none-match", "\"abc\"".parse().unwrap());
+        let conditions = Conditions::parse(&headers, OBJECT).unwrap();
+        assert_eq!(conditions.on_read(FACTS), Verdict::NotModified);
+        headers.insert("if-none-match", http::HeaderValue::from_bytes(b"\xe9").unwrap());
+        let error = Conditions::parse(&headers, OBJECT).unwrap_err();
+        assert_eq!(error.code, Code::InvalidArgument);
     }
 
     #[test]

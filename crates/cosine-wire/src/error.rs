@@ -105,17 +105,25 @@ pub struct ApiError {
     /// Flat text nodes after the five standard ones (never nested: the Java SDK's parser cannot
     /// take them).
     pub details: Vec<(&'static str, String)>,
+    /// Headers that go with the answer, such as the entity tag with a 304.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 impl ApiError {
     /// An error with a message of its own.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into(), details: Vec::new() }
+        Self { code, message: message.into(), details: Vec::new(), headers: Vec::new() }
     }
 
     /// Adds a text node to the document.
     pub fn with_detail(mut self, node: &'static str, text: String) -> Self {
         self.details.push((node, text));
+        self
+    }
+
+    /// Adds a header to the answer.
+    pub fn with_header(mut self, name: &'static str, value: String) -> Self {
+        self.headers.push((name, value));
         self
     }
 
@@ -126,15 +134,25 @@ impl ApiError {
         xml.open("Error");
         xml.text("Code", self.code.as_str());
         xml.text("Message", &self.message);
-        xml.text("Resource", resource);
+        xml.text("Resource", &printable(resource));
         xml.text("RequestId", request_id);
         xml.text("TraceId", trace_id);
         for (node, text) in &self.details {
-            xml.text(node, text);
+            xml.text(node, &printable(text));
         }
         xml.close("Error");
         xml.finish()
     }
+}
+
+/// Control characters, which XML has no place for, percent-encoded.
+fn printable(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| c == '\n' || !c.is_ascii_control();
+    if text.chars().all(plain) {
+        return text.into();
+    }
+    let one = |c: char| if plain(c) { c.to_string() } else { format!("%{:02X}", u32::from(c)) };
+    text.chars().map(one).collect()
 }
 
 impl From<Code> for ApiError {
@@ -150,14 +168,14 @@ mod tests {
     #[test]
     fn document_has_the_five_nodes_in_order_and_details_after_them() {
         let error =
-            ApiError::new(Code::NoSuchKey, "no <such> key").with_detail("Key", "a&b".into());
+            ApiError::new(Code::NoSuchKey, "no <such> key").with_detail("Key", "a&b\u{1}".into());
         assert_eq!(
             error.document("b-1.cos.r.myqcloud.com/a", "rid", "tid"),
             "<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n\t<Code>NoSuchKey</Code>\n\
              \t<Message>no &lt;such&gt; key</Message>\n\
              \t<Resource>b-1.cos.r.myqcloud.com/a</Resource>\n\
              \t<RequestId>rid</RequestId>\n\t<TraceId>tid</TraceId>\n\
-             \t<Key>a&amp;b</Key>\n</Error>"
+             \t<Key>a&amp;b%01</Key>\n</Error>"
         );
     }
 }

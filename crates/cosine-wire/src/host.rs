@@ -147,9 +147,8 @@ fn read_known(labels: &[&str]) -> Host {
         [bucket, "cos" | "cos-internal" | "cosv6" | "cos-cdc", r] => {
             bucket_host(bucket, region(r), Endpoint::Api)
         }
-        [bucket, "file"] if is_bucket_name(bucket) => bucket_host(bucket, None, Endpoint::Api),
         [bucket, r] if LEGACY_REGIONS.contains(&r) => bucket_host(bucket, region(r), Endpoint::Api),
-        [bucket] if is_bucket_name(bucket) => bucket_host(bucket, None, Endpoint::Api),
+        [bucket, ..] if is_bucket_name(bucket) => bucket_host(bucket, None, Endpoint::Api),
         _ => Host::Root { region: None },
     }
 }
@@ -228,6 +227,7 @@ mod tests {
             ("b-1250000000.cos.ap-guangzhou.localhost:9000", bucket(gz, api)),
             ("b-1250000000.cos.ap-elsewhere.localhost", bucket(None, api)),
             ("b-1250000000.store.internal", bucket(None, api)),
+            ("b-1250000000.cos-dualstack.ap-guangzhou.myqcloud.com", bucket(None, api)),
             ("img.example.com:443", bucket_host("img-1250000000", None, api)),
             ("fast.example.com", bucket_host("img-1250000000", None, Endpoint::Accelerate)),
             ("service.cos.myqcloud.com", root(None)),

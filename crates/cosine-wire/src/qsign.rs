@@ -4,6 +4,7 @@
 //! the functions that deal with them.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use http::{HeaderMap, HeaderName};
@@ -97,7 +98,7 @@ impl Presented {
     /// Reads `k=v&k=v`; the order does not matter, and a value may hold `=`.
     fn parse(text: &str) -> Result<Self, ApiError> {
         if text.len() > AUTHORIZATION_BYTES_MAX {
-            return Err(denied("The signature is too long."));
+            return Err(too_long());
         }
         let pairs: Vec<(&str, &str)> =
             text.split('&').filter_map(|pair| pair.trim().split_once('=')).collect();
@@ -126,6 +127,9 @@ impl Presented {
         };
         let list = |key: &str| {
             let names = need(key)?;
+            if names.len() > AUTHORIZATION_BYTES_MAX {
+                return Err(too_long());
+            }
             let names = names.split(';').filter(|name| !name.is_empty());
             let mut names: Vec<String> = names.map(str::to_ascii_lowercase).collect();
             names.sort_unstable();
@@ -174,7 +178,8 @@ impl Presented {
         let mut times = vec![&self.key_time, &self.sign_time];
         times.dedup();
         for host in &hosts {
-            let digest = sha1(self.http_string(signed, host, false).as_bytes());
+            let Some(http_string) = self.http_string(signed, host, Show::Everything) else { break };
+            let digest = sha1(http_string.as_bytes());
             for time in &times {
                 let signature =
                     hmac_sha1(sign_key.as_bytes(), string_to_sign(time, &digest).as_bytes());
@@ -187,12 +192,24 @@ impl Presented {
         Err(self.mismatch(signed))
     }
 
-    /// What users need most when a signature does not match: the two strings, secrets masked.
+    /// Whether the signature covers a header.
+    pub fn covers(&self, header: &str) -> bool {
+        self.header_list.iter().any(|listed| listed == header)
+    }
+
+    /// What users need most when a signature does not match: the two strings, secrets masked. A
+    /// name that the signature lists and the request lacks never matches; it shows as such.
     fn mismatch(&self, signed: Signed<'_>) -> ApiError {
-        let digest = sha1(self.http_string(signed, signed.authority, false).as_bytes());
-        ApiError::from(Code::SignatureDoesNotMatch)
-            .with_detail("StringToSign", string_to_sign(&self.key_time, &digest))
-            .with_detail("FormatString", self.http_string(signed, signed.authority, true))
+        let error = ApiError::from(Code::SignatureDoesNotMatch);
+        let (Some(hashed), Some(masked)) = (
+            self.http_string(signed, signed.authority, Show::Everything),
+            self.http_string(signed, signed.authority, Show::NoSecrets),
+        ) else {
+            let message = "The signature covers a header or parameter that the request lacks.";
+            return ApiError { message: message.into(), ..error };
+        };
+        let to_sign = string_to_sign(&self.key_time, &sha1(hashed.as_bytes()));
+        error.with_detail("StringToSign", to_sign).with_detail("HttpString", masked)
     }
 
     /// The value of `Authorization`.
@@ -209,11 +226,22 @@ impl Presented {
         )
     }
 
-    fn http_string(&self, signed: Signed<'_>, host: &str, masked: bool) -> String {
-        let params = listed_params(signed.query, &self.param_list);
-        let headers = listed_headers(signed.headers, host, &self.header_list, masked);
-        http_string(signed.method, signed.path, &params, &headers)
+    /// `method LF path LF params LF headers LF`, with the decoded path, raw. `None` if a listed
+    /// name is not in the request.
+    fn http_string(&self, signed: Signed<'_>, host: &str, show: Show) -> Option<String> {
+        let method = signed.method.to_ascii_lowercase();
+        let path = String::from_utf8_lossy(signed.path);
+        let params = listed_params(signed.query, &self.param_list, show)?;
+        let headers = listed_headers(signed.headers, host, &self.header_list, show)?;
+        Some(format!("{method}\n{path}\n{params}\n{headers}\n"))
     }
+}
+
+/// Whether secret values stand in an HttpString, or stars in their place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Show {
+    Everything,
+    NoSecrets,
 }
 
 /// Signs a request, as a client does; returns the value for `Authorization`. All query parameters
@@ -230,7 +258,7 @@ pub fn sign(
     let mut names: Vec<String> = signed
         .query
         .iter()
-        .filter(|(name, _)| !name.starts_with("q-") && *name != "sign")
+        .filter(|(name, _)| !is_signature_param(name))
         .map(|(name, _)| url_encode(name.as_bytes()).to_ascii_lowercase())
         .collect();
     names.sort_unstable();
@@ -244,67 +272,67 @@ pub fn sign(
         param_list: names,
         signature: String::new(),
     };
-    let digest = sha1(presented.http_string(signed, signed.authority, false).as_bytes());
+    // Every name was taken from the request, or is not in it and never will be right.
+    let http_string = presented.http_string(signed, signed.authority, Show::Everything);
+    let digest = sha1(http_string.unwrap_or_default().as_bytes());
     let sign_key = hmac_sha1(secret_key.as_bytes(), presented.key_time.text.as_bytes());
     let to_sign = string_to_sign(&presented.key_time, &digest);
     presented.signature = hmac_sha1(sign_key.as_bytes(), to_sign.as_bytes());
     presented.authorization()
 }
 
-/// `method LF path LF params LF headers LF`. The path is the decoded one, raw.
-fn http_string(method: &str, path: &[u8], params: &str, headers: &str) -> String {
-    let path = String::from_utf8_lossy(path);
-    format!("{}\n{path}\n{params}\n{headers}\n", method.to_ascii_lowercase())
-}
-
 fn string_to_sign(time: &TimeWindow, digest: &str) -> String {
     format!("sha1\n{}\n{digest}\n", time.text)
 }
 
-/// The parameters that the list names. A listed name that the request lacks counts as empty, so
-/// that the signature of whoever sent a value differs.
-fn listed_params(query: &Query, list: &[String]) -> String {
+/// The parameters that the list names, in any spelling of their case. The parameters of the signature
+/// itself are never among them.
+fn listed_params(query: &Query, list: &[String], show: Show) -> Option<String> {
+    let mut present: HashMap<String, Vec<&str>> = HashMap::new();
+    for (name, value) in query.iter().filter(|(name, _)| !is_signature_param(name)) {
+        let name = url_encode(name.as_bytes()).to_ascii_lowercase();
+        present.entry(name).or_default().push(value);
+    }
     let mut pairs = Vec::with_capacity(list.len());
-    let encoded: Vec<(String, &str)> = query
-        .iter()
-        .map(|(name, value)| (url_encode(name.as_bytes()).to_ascii_lowercase(), value))
-        .collect();
     for listed in list {
-        let before = pairs.len();
-        let plain = url_encode(listed.as_bytes()).to_ascii_lowercase();
-        for (name, value) in encoded.iter().filter(|(name, _)| name == listed || *name == plain) {
-            pairs.push((name.clone(), url_encode(value.as_bytes())));
-        }
-        if pairs.len() == before {
-            pairs.push((listed.clone(), String::new()));
+        // Names come encoded, or, from some clients, as they are.
+        let encoded = url_encode(listed.as_bytes()).to_ascii_lowercase();
+        let name = if present.contains_key(listed) { listed } else { &encoded };
+        for value in present.get(name)? {
+            pairs.push((name.clone(), shown(name, value.as_bytes(), show)));
         }
     }
-    join_sorted(pairs)
+    Some(join_sorted(pairs))
 }
 
-/// The headers that the list names, an absent one as empty; `host` is the one to sign. A repeated header gives one pair a
+fn is_signature_param(name: &str) -> bool {
+    name.starts_with("q-") || name == "sign"
+}
+
+/// The headers that the list names; `host` is the one to sign. A repeated header gives one pair a
 /// value (Go). Values are trimmed before they are encoded (Java).
-fn listed_headers(headers: &HeaderMap, host: &str, list: &[String], masked: bool) -> String {
+fn listed_headers(headers: &HeaderMap, host: &str, list: &[String], show: Show) -> Option<String> {
     let mut pairs = Vec::with_capacity(list.len());
     for listed in list {
         if listed == "host" {
             pairs.push((listed.clone(), url_encode(host.as_bytes())));
             continue;
         }
-        let header = HeaderName::try_from(listed.as_str()).ok();
-        if header.as_ref().is_none_or(|header| !headers.contains_key(header)) {
-            pairs.push((url_encode(listed.as_bytes()), String::new()));
-        }
-        for value in header.iter().flat_map(|header| headers.get_all(header)) {
-            let value: Cow<'_, str> = if masked && is_secret(listed) {
-                "***".into()
-            } else {
-                url_encode(value.as_bytes().trim_ascii()).into()
-            };
-            pairs.push((url_encode(listed.as_bytes()), value.into_owned()));
+        let header = HeaderName::try_from(listed.as_str()).ok()?;
+        headers.get(&header)?;
+        for value in headers.get_all(&header) {
+            let value = shown(listed, value.as_bytes().trim_ascii(), show);
+            pairs.push((url_encode(listed.as_bytes()), value));
         }
     }
-    join_sorted(pairs)
+    Some(join_sorted(pairs))
+}
+
+fn shown(name: &str, value: &[u8], show: Show) -> String {
+    match show {
+        Show::NoSecrets if is_secret(name) => "***".to_owned(),
+        _ => url_encode(value),
+    }
 }
 
 /// Headers whose values never leave the server.
@@ -326,6 +354,10 @@ fn hmac_sha1(key: &[u8], message: &[u8]) -> String {
 
 fn sha1(message: &[u8]) -> String {
     hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, message).as_ref())
+}
+
+fn too_long() -> ApiError {
+    denied("The signature is too long.")
 }
 
 fn denied(message: impl Into<Cow<'static, str>>) -> ApiError {

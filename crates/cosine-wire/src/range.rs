@@ -16,7 +16,8 @@ impl ByteRange {
         let (first, last) = header.trim().strip_prefix("bytes=")?.split_once('-')?;
         let number = |text: &str| {
             let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-            digits.then(|| text.parse::<u64>().ok()).flatten()
+            // A number too large for us is beyond the end of every object.
+            digits.then(|| text.parse::<u64>().unwrap_or(u64::MAX))
         };
         match (first.trim(), last.trim()) {
             ("", last) => number(last).map(ByteRange::Suffix),
@@ -53,6 +54,8 @@ mod tests {
             ("bytes=-3", Some(Some(7..10))),
             ("bytes=-30", Some(Some(0..10))),
             ("bytes=8-99", Some(Some(8..10))),
+            ("bytes=8-99999999999999999999999", Some(Some(8..10))),
+            ("bytes=99999999999999999999999-", Some(None)),
             ("bytes=10-", Some(None)),
             ("bytes=-0", Some(None)),
             ("bytes=3-2", None),

@@ -37,7 +37,8 @@ impl Files {
         let shards = (0..=u8::MAX).map(|shard| directory.join(format!("{shard:02x}")));
         let missing: Vec<PathBuf> = shards.filter(|shard| !shard.is_dir()).collect();
         missing.iter().try_for_each(create_dir_all)?;
-        if durable && !missing.is_empty() {
+        // At every open: an earlier one may have ended between making a directory and syncing it.
+        if durable {
             sync_directory(directory)?;
             directory.parent().map_or(Ok(()), sync_directory)?;
         }

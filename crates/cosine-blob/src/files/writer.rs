@@ -3,6 +3,8 @@
 use std::fs::{File, OpenOptions, remove_file};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,12 +17,10 @@ use crate::{BlobId, BlobWriter, Error, Finished};
 #[derive(Debug)]
 pub(super) struct Writer {
     id: BlobId,
-    path: PathBuf,
     durable: bool,
     /// `None` while the bytes are on their way on another thread, and after an error.
     open: Option<Open>,
-    /// Whether a file of ours may lie under the path.
-    begun: bool,
+    place: Place,
 }
 
 #[derive(Debug, Default)]
@@ -29,32 +29,59 @@ struct Open {
     table: TableBuilder,
 }
 
-impl Writer {
-    pub(super) fn new(id: BlobId, path: PathBuf, durable: bool) -> Self {
-        Self { id, path, durable, open: Some(Open::default()), begun: false }
+/// Where the file is, and whether anyone still wants it. The writer may be dropped while another
+/// thread is about to make the file: whichever of the two comes second removes it.
+#[derive(Clone, Debug)]
+struct Place {
+    path: PathBuf,
+    begun: Arc<AtomicBool>,
+    abandoned: Arc<AtomicBool>,
+}
+
+impl Place {
+    fn abandon(&self) {
+        self.abandoned.store(true, Ordering::SeqCst);
+        self.remove_if_abandoned();
     }
 
-    /// Hands the file to a thread that may block, and takes it back.
-    async fn append(&mut self, data: Bytes) -> Result<Open, Error> {
-        let (id, path) = (self.id, self.path.clone());
-        let mut open = self.open.take().ok_or_else(|| Error::Io(ErrorKind::BrokenPipe.into()))?;
-        self.begun = true;
-        let appended = blocking(move || {
-            open.append(id, &path, &data)?;
-            Ok(open)
+    fn remove_if_abandoned(&self) {
+        if self.abandoned.load(Ordering::SeqCst) && self.begun.load(Ordering::SeqCst) {
+            let _ = remove_file(&self.path); // what stays behind is an orphan of this run
+        }
+    }
+}
+
+impl Writer {
+    pub(super) fn new(id: BlobId, path: PathBuf, durable: bool) -> Self {
+        let place = Place { path, begun: Arc::default(), abandoned: Arc::default() };
+        Self { id, durable, open: Some(Open::default()), place }
+    }
+
+    /// Hands the file to a thread that may block.
+    async fn on_thread<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(Open, &Place) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let open = self.open.take().ok_or_else(|| Error::Io(ErrorKind::BrokenPipe.into()))?;
+        let place = self.place.clone();
+        blocking(move || {
+            let done = work(open, &place);
+            place.remove_if_abandoned();
+            done
         })
-        .await;
-        // A file that was there before is another blob's, and is not ours to remove.
-        self.begun = !matches!(appended, Err(Error::Exists(_)));
-        appended
+        .await
     }
 }
 
 impl Open {
-    fn append(&mut self, id: BlobId, path: &Path, data: &[u8]) -> Result<(), Error> {
+    fn append(&mut self, id: BlobId, place: &Place, data: &[u8]) -> Result<(), Error> {
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(create(id, path)?),
+            none => {
+                let file = create(id, &place.path)?;
+                place.begun.store(true, Ordering::SeqCst);
+                none.insert(file)
+            }
         };
         self.table.update(data);
         Ok(file.write_all(data)?)
@@ -83,29 +110,29 @@ fn create(id: BlobId, path: &Path) -> Result<File, Error> {
 #[async_trait]
 impl BlobWriter for Writer {
     async fn write(&mut self, data: Bytes) -> Result<(), Error> {
-        self.open = Some(self.append(data).await?);
+        let id = self.id;
+        let append = move |mut open: Open, place: &Place| {
+            open.append(id, place, &data)?;
+            Ok(open)
+        };
+        self.open = Some(self.on_thread(append).await?);
         Ok(())
     }
 
     async fn finish(mut self: Box<Self>, last: Bytes) -> Result<Finished, Error> {
-        let (id, path) = (self.id, self.path.clone());
-        let mut open = self.open.take().ok_or_else(|| Error::Io(ErrorKind::BrokenPipe.into()))?;
-        let directory = self.durable.then(|| self.path.parent().map(Path::to_owned)).flatten();
-        self.begun = true;
-        let finished = blocking(move || {
-            open.append(id, &path, &last)?;
-            open.finish(id, directory.as_deref())
-        })
-        .await;
-        self.begun = !matches!(finished, Ok(_) | Err(Error::Exists(_)));
-        finished
+        let (id, durable) = (self.id, self.durable);
+        let finish = move |mut open: Open, place: &Place| {
+            open.append(id, place, &last)?;
+            open.finish(id, place.path.parent().filter(|_| durable))
+        };
+        let finished = self.on_thread(finish).await?;
+        self.place.begun.store(false, Ordering::SeqCst); // it is not the writer's any more
+        Ok(finished)
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if self.begun {
-            let _ = remove_file(&self.path); // what stays behind is an orphan of this run
-        }
+        self.place.abandon();
     }
 }

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Readable, Snapshot};
 
-use crate::{Commit, Direction, Error, Kv, Outcome, Page, Revision, Row, Scan};
+use crate::{Commit, Error, Kv, Outcome, Page, Revision, Row, Scan};
 use committer::{Committer, Submission};
 
 /// When a commit counts as done.
@@ -142,12 +142,7 @@ impl Kv for Embedded {
                 let (revision, value) = split(&stored)?;
                 Ok((key.to_vec(), Bytes::copy_from_slice(value), revision))
             };
-            let rows: Box<dyn Iterator<Item = Result<(Vec<u8>, Bytes, Revision), Error>>> =
-                match scan.direction {
-                    Direction::Forward => Box::new(rows.map(item)),
-                    Direction::Backward => Box::new(rows.rev().map(item)),
-                };
-            rows
+            scan.direction.walk(rows.map(item))
         })
     }
 

@@ -130,10 +130,9 @@ impl Vector {
         )
     }
 
-    /// Verifies with more names in the header list than the request has headers.
-    fn verify_with_list(&self, more: &str) -> Result<(), ApiError> {
-        let listed =
-            self.authorization().replace("q-header-list=", &format!("q-header-list={more}"));
+    /// Verifies with more names in a list than the request has.
+    fn verify_with_list(&self, list: &str, more: &str) -> Result<(), ApiError> {
+        let listed = self.authorization().replace(list, &format!("{list}{more}"));
         let (query, headers) = (Query::parse(self.query).unwrap(), self.headers());
         let signed = Signed {
             method: self.method,
@@ -180,7 +179,7 @@ fn vectors_verify_and_their_intermediate_values_agree() {
             headers: &headers,
             authority: vector.host,
         };
-        let http_string = presented.http_string(signed, vector.host, false);
+        let http_string = presented.http_string(signed, vector.host, Show::Everything).unwrap();
         assert_eq!(sha1(http_string.as_bytes()), vector.http_string_sha1);
         let names: Vec<&str> = vector.header_list.split(';').collect();
         let window = (presented.key_time.start, presented.key_time.end);
@@ -207,7 +206,9 @@ fn every_signed_part_counts() {
         v1.verify(|_, _, authority| authority.insert(0, 'x')),
         v2.verify(|query, _, _| *query = Query::parse("response-content-type=a").unwrap()),
         v2.verify(|query, _, _| *query = Query::default()),
-        v1.verify_with_list("x-cos-meta-absent;"),
+        v1.verify_with_list("q-header-list=", "x-cos-meta-absent;"),
+        v1.verify_with_list("q-url-param-list=", "cors"),
+        v1.verify_with_list("q-url-param-list=", "a=b"),
     ];
     for mismatch in mismatches {
         assert_eq!(mismatch.unwrap_err().code, Code::SignatureDoesNotMatch);
@@ -285,9 +286,33 @@ fn time_windows_and_the_date_header() {
     assert_eq!(check(1_557_989_151 + 901, date).unwrap_err().0, Code::RequestTimeTooSkewed);
 }
 
+/// A signature over an empty parameter must not serve without it: `DELETE /?cors` is not `DELETE /`.
+#[test]
+fn an_empty_parameter_that_was_signed_cannot_be_left_out() {
+    let (headers, cors) = (HeaderMap::new(), Query::parse("cors").unwrap());
+    let signed =
+        |query| Signed { method: "DELETE", path: b"/", query, headers: &headers, authority: "h" };
+    let text = sign(signed(&cors), &["host"], "id", "key", (1, 2));
+    let presented = Presented::parse(&text).unwrap();
+    presented.verify(signed(&cors), "key").unwrap();
+    let without = presented.verify(signed(&Query::default()), "key").unwrap_err();
+    assert_eq!(without.code, Code::SignatureDoesNotMatch);
+}
+
+#[test]
+fn long_lists_are_refused_in_every_carrier() {
+    let list = "a;".repeat(5000);
+    let text = VECTORS[0]
+        .authorization()
+        .replace("q-url-param-list=", &format!("q-url-param-list={list}"));
+    assert!(Presented::parse(&text).is_err());
+    let query = Query::parse(&text).unwrap();
+    assert_eq!(Presented::find(&HeaderMap::new(), &query).unwrap_err().code, Code::AccessDenied);
+}
+
 #[test]
 fn a_mismatch_shows_what_was_signed_with_secrets_masked() {
-    let query = Query::default();
+    let query = Query::parse("x-cos-security-token=intheurl").unwrap();
     let mut headers = HeaderMap::new();
     let secret = "x-cos-server-side-encryption-customer-key";
     headers.insert(secret, "c2VjcmV0".parse().unwrap());
@@ -303,4 +328,5 @@ fn a_mismatch_shows_what_was_signed_with_secrets_masked() {
     assert!(document.contains("<StringToSign>sha1\n1;2\n"), "{document}");
     assert!(document.contains(&format!("{secret}=***")), "{document}");
     assert!(!document.contains("c2VjcmV0") && !document.contains("token=t"), "{document}");
+    assert!(!document.contains("intheurl"), "{document}");
 }
