@@ -455,7 +455,7 @@ CURL = "curl -sS --fail-with-body"
 
 @pytest.mark.parametrize("keys", ["from the environment", "from the data directory"])
 def test_sign_serves_curl(tmp_path: Path, keys: str) -> None:
-    """One line for each request: make a bucket, PUT, copy with an unsigned source header, GET."""
+    """One line for each request: make a bucket, PUT, copy with a signed source header, GET."""
     data = tmp_path / "data"
     secret = SECRET_KEY if keys == "from the environment" else None
     env = KEYS if secret else {}
@@ -465,10 +465,11 @@ def test_sign_serves_curl(tmp_path: Path, keys: str) -> None:
     with Cosine(*serve_arguments(data), cwd=tmp_path, env=env, secret_key=secret) as cosine:
         url = f"http://{cosine.address}/{name}"
         script = f"""
-            auth() {{ echo "Authorization: $("$COSINE" sign "$1" "$2")"; }}
+            auth() {{ echo "Authorization: $("$COSINE" sign "$@")"; }}
+            source='x-cos-copy-source: /{name}/one'
             {CURL} -X PUT -H "$(auth PUT /{name})" {url}
             {CURL} -T body -H "$(auth PUT /{name}/one)" {url}/one
-            {CURL} -X PUT -H "$(auth PUT /{name}/two)" -H 'x-cos-copy-source: /{name}/one' {url}/two
+            {CURL} -X PUT -H "$(auth PUT /{name}/two --header "$source")" -H "$source" {url}/two
             {CURL} -H "$(auth GET /{name}/two)" -o got {url}/two
         """
         result = ElementTree.fromstring(shell(script, tmp_path, {**env, "COSINE_DATA": str(data)}))

@@ -552,3 +552,25 @@ def test_neither_length_nor_chunks(server: Server, bucket: str) -> None:
     """411 MissingContentLength, and nothing is stored."""
     server.send("PUT", "/k", bucket=bucket, length=False).expect(411, "MissingContentLength")
     assert list_keys(server, bucket) == []
+
+
+def test_if_range(server: Server, bucket: str) -> None:
+    """A range of another object than the one a client has begun to read is no help: it gets the whole."""
+    server.send("PUT", "/k", bucket=bucket, body=b"0123456789").expect(200)
+    head = server.send("HEAD", "/k", bucket=bucket).expect(200).headers
+    for value, status in [
+        (head["ETag"], 206),
+        (head["Last-Modified"], 206),
+        ('"other"', 200),
+        ("Fri, 10 Apr 2020 18:20:30 GMT", 200),
+    ]:
+        headers = {"Range": "bytes=2-3", "If-Range": value}
+        answer = server.send("GET", "/k", bucket=bucket, headers=headers).expect(status)
+        assert answer.body == (b"23" if status == 206 else b"0123456789"), value
+
+
+def test_304_names_the_object(server: Server, bucket: str) -> None:
+    server.send("PUT", "/k", bucket=bucket, body=b"x").expect(200)
+    head = server.send("HEAD", "/k", bucket=bucket).expect(200).headers
+    answer = server.send("GET", "/k", bucket=bucket, headers={"If-None-Match": head["ETag"]}).expect(304)
+    assert (answer.headers["ETag"], answer.headers["Last-Modified"]) == (head["ETag"], head["Last-Modified"])

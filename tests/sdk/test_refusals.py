@@ -442,3 +442,40 @@ def test_unknown_methods(server: Server, with_object: str, method: str) -> None:
     answer = server.send(method, "/k", bucket=with_object)
     assert answer.status in (400, 405, 501) and answer.code
     assert server.send("GET", "/k", bucket=with_object).body == DATA
+
+
+# --- what other dialects and other operations would understand -----------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-amz-copy-source": "/b-1/k"},
+        {"x-amz-server-side-encryption": "AES256"},
+        {"x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "Content-Encoding": "aws-chunked"},
+        {"Content-Encoding": "aws-chunked"},
+        {"If-None-Match": "*"},
+        {"If-Match": '"x"'},
+        {"If-Unmodified-Since": "Fri, 10 Apr 2020 18:20:30 GMT"},
+    ],
+    ids=lambda headers: "+".join(headers),
+)
+def test_writes_with_foreign_headers(server: Server, with_object: str, headers: dict[str, str]) -> None:
+    """Refused, never ignored: the object stays as it is."""
+    before = server.send("GET", "/k", bucket=with_object).expect(200).body
+    server.send("PUT", "/k", bucket=with_object, headers=headers, body=b"other").expect(501, "NotImplemented")
+    assert server.send("GET", "/k", bucket=with_object).expect(200).body == before
+
+
+@pytest.mark.parametrize("name", ["requestPayment", "notification", "publicAccessBlock", "list-type"])
+def test_unknown_sub_resources_of_a_bucket(server: Server, with_object: str, name: str) -> None:
+    """A listing is no answer to them."""
+    server.send("GET", "/", bucket=with_object, query={name: ""}).expect(501, "NotImplemented")
+
+
+@pytest.mark.parametrize("name", ["x-cos-acl", "x-cos-forbid-overwrite", "x-cos-storage-class"])
+def test_headers_that_are_no_text(server: Server, with_object: str, name: str) -> None:
+    """A value that cannot be read is not taken for an absent one."""
+    headers = {name: "tru\u00e9".encode()}
+    server.send("PUT", "/new", bucket=with_object, headers=headers, body=b"x").expect(400, "InvalidArgument")
+    assert list_keys(server, with_object) == ["k"]

@@ -180,9 +180,11 @@ def test_curl(secure: Cosine, tls_bucket: str, tmp_path: Path, option: str, vers
     (tmp_path / "body").write_bytes(LARGE)
     url = f"https://{secure.address}/{tls_bucket}"
     script = f"""
-        auth() {{ echo "Authorization: $("$COSINE" sign "$1" "/{tls_bucket}/$2")"; }}
+        auth() {{ method=$1; key=$2; shift 2
+            echo "Authorization: $("$COSINE" sign "$method" "/{tls_bucket}/$key" "$@")"; }}
+        source='x-cos-copy-source: /{tls_bucket}/k'
         {CURL} {option} -T body -D put-headers -H "$(auth PUT k)" {url}/k
-        {CURL} {option} -X PUT -o result -H "$(auth PUT copy)" -H 'x-cos-copy-source: /{tls_bucket}/k' {url}/copy
+        {CURL} {option} -X PUT -o result -H "$(auth PUT copy --header "$source")" -H "$source" {url}/copy
         {CURL} {option} -D get-headers -o got -H "$(auth GET copy)" {url}/copy
         {CURL} {option} -I -o head-headers -H "$(auth HEAD copy)" {url}/copy
     """

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cosine_store::{ByteSource, SourceError};
 use cosine_wire::{ApiError, Code};
-use http::{HeaderMap, header};
+use http::request::Parts;
+use http::{Version, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -23,15 +24,21 @@ const DRAIN_TIME_MAX: Duration = Duration::from_secs(10);
 pub struct Upload {
     incoming: Option<Incoming>,
     room: u64,
+    /// What the sender announced and has not sent yet.
+    announced: Option<u64>,
+    is_http2: bool,
     /// The client waits for our word before it sends: what is refused is never sent.
     awaits_continue: bool,
 }
 
 impl Upload {
     /// A body of which nothing is welcome yet.
-    pub fn new(incoming: Incoming, headers: &HeaderMap) -> Self {
-        let awaits_continue = headers.contains_key(header::EXPECT);
-        Self { incoming: Some(incoming), room: 0, awaits_continue }
+    pub fn new(incoming: Incoming, parts: &Parts) -> Self {
+        let awaits_continue = parts.headers.contains_key(header::EXPECT);
+        let announced = parts.headers.get(header::CONTENT_LENGTH);
+        let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
+        let is_http2 = parts.version == Version::HTTP_2;
+        Self { incoming: Some(incoming), room: 0, announced, is_http2, awaits_continue }
     }
 
     /// Whether the body is known to be empty.
@@ -73,11 +80,16 @@ impl ByteSource for Upload {
         loop {
             let frame = tokio::time::timeout(STALL_MAX, incoming.frame());
             let Some(frame) = frame.await.map_err(|_| SourceError::Stalled)? else {
+                // An HTTP/2 stream that is reset without an error looks like one that ended.
+                let ended = !self.is_http2 || incoming.is_end_stream();
                 self.incoming = None;
-                return Ok(None);
+                let whole = self.announced.map_or(ended, |missing| missing == 0);
+                return if whole { Ok(None) } else { Err(SourceError::Cut) };
             };
             let Ok(piece) = frame.map_err(|_| SourceError::Cut)?.into_data() else { continue };
-            self.room = self.room.checked_sub(piece.len() as u64).ok_or(SourceError::TooLarge)?;
+            let bytes = piece.len() as u64;
+            self.room = self.room.checked_sub(bytes).ok_or(SourceError::TooLarge)?;
+            self.announced = self.announced.map(|missing| missing.saturating_sub(bytes));
             return Ok(Some(piece));
         }
     }

@@ -15,6 +15,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::{Api, spelling};
@@ -23,7 +24,7 @@ use crate::{Api, spelling};
 const HEADER_TIME_MAX: Duration = Duration::from_secs(30);
 /// The head of a request may take this many bytes on the wire; the API's own limit is lower and is
 /// answered with a document.
-const HEAD_BYTES_MAX: usize = 512 << 10;
+const HEAD_BYTES_MAX: usize = 128 << 10;
 /// A request may have this many headers on the wire. hyper answers for what is beyond, with a bare
 /// 431.
 const HEADERS_MAX: usize = 1000;
@@ -77,6 +78,7 @@ pub async fn serve(
 ) -> io::Result<()> {
     let spelling = Arc::new(spelling::recorded().await?);
     let graceful = GracefulShutdown::new();
+    let (stopping, stopped) = watch::channel(());
     tokio::pin!(stop);
     loop {
         tokio::select! {
@@ -87,6 +89,7 @@ pub async fn serve(
                         api: Arc::clone(&api),
                         spelling: Arc::clone(&spelling),
                         watcher: graceful.watcher(),
+                        stopped: stopped.clone(),
                     };
                     tokio::spawn(connection.secure_and_serve(stream, tls.clone()));
                 }
@@ -97,7 +100,7 @@ pub async fn serve(
             }
         }
     }
-    drop(listener);
+    drop((listener, stopping));
     if tokio::time::timeout(DRAIN_TIME_MAX, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests that were still under way are broken off");
     }
@@ -108,23 +111,43 @@ struct Connection {
     api: Arc<Api>,
     spelling: Arc<Extensions>,
     watcher: Watcher,
+    /// Closes when the server stops.
+    stopped: watch::Receiver<()>,
 }
 
 impl Connection {
-    async fn secure_and_serve(self, stream: TcpStream, tls: Option<Tls>) {
+    async fn secure_and_serve(mut self, stream: TcpStream, tls: Option<Tls>) {
         let local = stream.local_addr().map_or([0; 4], ipv4);
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }
         match tls {
-            None => self.serve(stream, local).await,
-            Some(Tls(acceptor)) => {
-                match tokio::time::timeout(HEADER_TIME_MAX, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => self.serve(stream, local).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "TLS handshake"),
-                    Err(_) => tracing::debug!("TLS handshake timed out"),
+            None => {
+                if self.in_time(stream.readable()).await.is_some() {
+                    self.serve(stream, local).await;
                 }
             }
+            Some(Tls(acceptor)) => {
+                if let Some(stream) = self.in_time(acceptor.accept(stream)).await {
+                    self.serve(stream, local).await;
+                }
+            }
+        }
+    }
+
+    /// Waits for a client's first word. One that says nothing holds neither a connection for ever
+    /// nor the server's end.
+    async fn in_time<T>(&mut self, first: impl Future<Output = io::Result<T>>) -> Option<T> {
+        tokio::select! {
+            first = tokio::time::timeout(HEADER_TIME_MAX, first) => match first {
+                Ok(Ok(first)) => Some(first),
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "a connection did not come about");
+                    None
+                }
+                Err(_) => None,
+            },
+            _ = self.stopped.changed() => None,
         }
     }
 
@@ -133,7 +156,7 @@ impl Connection {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         local: [u8; 4],
     ) {
-        let Self { api, spelling, watcher } = self;
+        let Self { api, spelling, watcher, stopped: _ } = self;
         let service = service_fn(move |request: Request<Incoming>| {
             let (api, spelling) = (Arc::clone(&api), Arc::clone(&spelling));
             async move { Ok::<_, Infallible>(api.respond(request, local, &spelling).await) }

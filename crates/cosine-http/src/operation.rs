@@ -41,6 +41,8 @@ pub enum State {
     NotSet(Code),
     /// The same, where the documented answer is a document with this root.
     NotSetDocument(&'static str),
+    /// The same for everyone, signed or not.
+    ClosedToAll(Code),
     /// 501 `NotImplemented`.
     Planned,
 }
@@ -171,7 +173,7 @@ macro_rules! operations {
     };
 }
 
-use State::{Built, NotSet, NotSetDocument, Planned};
+use State::{Built, ClosedToAll, NotSet, NotSetDocument, Planned};
 
 // Name, method, scope, what tells it, parameters, headers, COS action, S3 action, state.
 operations! {
@@ -271,7 +273,7 @@ operations! {
     GetObject GET Object [] ["versionId" "response-content-type" "response-content-language" "response-expires" "response-cache-control" "response-content-disposition" "response-content-encoding"] [] "GetObject" "GetObject" Built;
     HeadObject HEAD Object [] ["versionId"] [] "HeadObject" "GetObject" Built;
     DeleteObject DELETE Object [] ["versionId"] [] "DeleteObject" "DeleteObject" Built;
-    OptionsObject OPTIONS Object [] [] [] "" "" NotSet(Code::AccessForbidden);
+    OptionsObject OPTIONS Object [] [] [] "" "" ClosedToAll(Code::AccessForbidden);
 
     CreateJob POST Control [Path "jobs"] [] ["x-cos-appid"] "CreateJob" "" Planned;
     ListJobs GET Control [Path "jobs"] ["jobStatuses" "maxResults" "nextToken"] ["x-cos-appid"] "ListJobs" "" Planned;

@@ -7,6 +7,7 @@ use cosine_store::{Attributes, BucketAcl, ObjectAcl, StorageClass};
 use cosine_wire::header::{META_BYTES_MAX, META_PREFIX, STORAGE_CLASSES, SYSTEM_METADATA, name};
 use cosine_wire::{ApiError, Code};
 use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 
 use crate::request::Request;
 
@@ -27,7 +28,7 @@ const OBJECT_ACLS: [(&str, ObjectAcl); 6] = [
 ];
 
 fn canned<T: Copy + Default>(request: &Request, table: &[(&str, T)]) -> Result<T, ApiError> {
-    let Some(value) = request.header(name::ACL) else { return Ok(T::default()) };
+    let Some(value) = request.header(name::ACL)? else { return Ok(T::default()) };
     let found = table.iter().find(|(text, _)| *text == value);
     found.map(|(_, acl)| *acl).ok_or_else(|| {
         ApiError::new(
@@ -55,7 +56,7 @@ pub fn object_acl(request: &Request) -> Result<ObjectAcl, ApiError> {
 /// `x-cos-storage-class`: names in any case (C86). 400 `InvalidArgument` for unknown ones, 400
 /// `MAZOperationNotSupportOnOAZBucket` for multi-AZ ones, 501 for those that are not built.
 pub fn storage_class(request: &Request) -> Result<StorageClass, ApiError> {
-    let Some(value) = request.header(name::STORAGE_CLASS) else {
+    let Some(value) = request.header(name::STORAGE_CLASS)? else {
         return Ok(StorageClass::Standard);
     };
     let class = STORAGE_CLASSES.iter().find(|class| class.eq_ignore_ascii_case(value));
@@ -75,8 +76,9 @@ pub fn storage_class(request: &Request) -> Result<StorageClass, ApiError> {
 }
 
 /// `x-cos-forbid-overwrite`.
-pub fn forbid_overwrite(request: &Request) -> bool {
-    request.header(name::FORBID_OVERWRITE).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+pub fn forbid_overwrite(request: &Request) -> Result<bool, ApiError> {
+    let value = request.header(name::FORBID_OVERWRITE)?;
+    Ok(value.is_some_and(|value| value.eq_ignore_ascii_case("true")))
 }
 
 /// System metadata and `x-cos-meta-*`, as sent. At most 2 KB of user-defined metadata, and no
@@ -93,6 +95,11 @@ pub fn attributes(headers: &HeaderMap) -> Result<Attributes, ApiError> {
                 ));
             }
             attributes.user.push((suffix.to_owned(), value));
+        } else if name == CONTENT_ENCODING && is_aws_chunked(&value) {
+            return Err(ApiError::new(
+                Code::NotImplemented,
+                "aws-chunked is not implemented here.",
+            ));
         } else if SYSTEM_METADATA.contains(&name.as_str()) && !value.is_empty() {
             attributes.system.push((name.as_str().to_owned(), value));
         }
@@ -105,6 +112,11 @@ pub fn attributes(headers: &HeaderMap) -> Result<Attributes, ApiError> {
         ));
     }
     Ok(attributes)
+}
+
+/// A framing of S3's: stored as it comes, it would be part of the object.
+fn is_aws_chunked(encoding: &[u8]) -> bool {
+    String::from_utf8_lossy(encoding).to_ascii_lowercase().contains("aws-chunked")
 }
 
 /// `Content-MD5`: base64 of 16 bytes. 400 `InvalidDigest`.

@@ -52,9 +52,16 @@ impl Request {
         self.target.key.as_ref().ok_or_else(|| Code::InvalidURI.into())
     }
 
-    /// A header's value, trimmed, if it is text and not empty.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok().map(str::trim).filter(|value| !value.is_empty())
+    /// A header's value, trimmed; `None` if it is absent or empty.
+    ///
+    /// # Errors
+    /// 400 `InvalidArgument` if it is not ASCII text: it must not be taken for absent.
+    pub fn header(&self, name: &str) -> Result<Option<&str>, ApiError> {
+        let Some(value) = self.headers.get(name) else { return Ok(None) };
+        let text = value.to_str().map_err(|_| {
+            ApiError::new(Code::InvalidArgument, format!("{name} is not ASCII text."))
+        })?;
+        Ok(Some(text.trim()).filter(|text| !text.is_empty()))
     }
 }
 

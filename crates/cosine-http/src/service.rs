@@ -14,7 +14,7 @@ use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, Sta
 use hyper::body::Incoming;
 
 use crate::body::Upload;
-use crate::operation::{self, Ask, Row, State};
+use crate::operation::{self, Ask, Row, Scope, State};
 use crate::reply::{Reply, ReplyBody};
 use crate::request::{Head, Request};
 use crate::{Api, ops};
@@ -45,7 +45,7 @@ impl Api {
         let (parts, body) = request.into_parts();
         let request_id = self.request_id(local);
         let is_head = parts.method == Method::HEAD;
-        let upload = Upload::new(body, &parts.headers);
+        let upload = Upload::new(body, &parts);
         let reply = match self.answer(&parts, upload).await {
             Ok(reply) => reply,
             Err(error) => refuse(&error, &parts, &request_id),
@@ -99,6 +99,7 @@ impl Api {
             authority: &head.authority,
         };
         presented.verify(signed, &credential.secret_key)?;
+        require_cover(&presented, &head.headers)?;
         let token = head.headers.contains_key(name::SECURITY_TOKEN);
         if token || head.query.get(name::SECURITY_TOKEN).is_some_and(|token| !token.is_empty()) {
             return Err(ApiError::new(
@@ -113,6 +114,23 @@ impl Api {
         let counter = self.served.fetch_add(1, Ordering::Relaxed);
         let seconds = self.clock.now_seconds();
         RequestId { seconds, address, process: std::process::id(), counter }.encode()
+    }
+}
+
+/// Headers that give access away, or choose what is read: where there is a signature, it must cover
+/// them. Else whoever holds a URL to put one object could have any object of the account copied
+/// there, for everyone to read. Every SDK signs them.
+fn require_cover(presented: &Presented, headers: &HeaderMap) -> Result<(), ApiError> {
+    let gives_away = |header: &&str| {
+        [name::COPY_SOURCE, name::ACL].contains(header) || header.starts_with("x-cos-grant-")
+    };
+    let mut given = headers.keys().map(HeaderName::as_str).filter(gives_away);
+    match given.find(|header| !presented.covers(header)) {
+        Some(header) => Err(ApiError::new(
+            Code::AccessDenied,
+            format!("{header} is not covered by the signature."),
+        )),
+        None => Ok(()),
     }
 }
 
@@ -133,8 +151,8 @@ fn planned(row: &Row, caller: Caller) -> ApiError {
 /// A parameter or header that asks for something that is not built is refused, never ignored: an
 /// ignored encryption header would store plain bytes behind a 200.
 ///
-/// A read ignores query parameters that nobody knows, since links in the wild carry them, and
-/// headers that can only ask for more on a write.
+/// A read of an object ignores query parameters that nobody knows, since links in the wild carry
+/// them; a read of anything ignores headers that can only ask for more on a write.
 fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
     let not_implemented = |what: &str| {
         ApiError::new(Code::NotImplemented, format!("{what} is not implemented here."))
@@ -145,11 +163,16 @@ fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
         let (operator, _) = lower.split_once('/').unwrap_or((&lower, ""));
         let asks_for_more = REFUSED_ON_READ.contains(&operator);
         let version = lower == "versionid" && !value.is_empty();
-        if version || asks_for_more || (!is_read && !row.knows_param(param)) {
+        // Links to objects carry parameters that nobody knows; nothing else does.
+        let may_be_unknown = is_read && row.scope == Scope::Object;
+        if version || asks_for_more || !(may_be_unknown || row.knows_param(param)) {
             return Err(not_implemented(param));
         }
     }
     for header in head.headers.keys().map(HeaderName::as_str) {
+        if header.starts_with("x-amz-") || (!is_read && CONDITIONS.contains(&header)) {
+            return Err(not_implemented(header));
+        }
         if is_read && header == "x-cos-server-side-encryption" {
             return Err(ApiError::new(
                 Code::SSEHeaderNotAllowed,
@@ -164,6 +187,10 @@ fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
     }
     Ok(())
 }
+
+/// Conditions that a write does not hold itself to yet.
+const CONDITIONS: [&str; 4] =
+    ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 
 /// The answer to a request that failed.
 fn refuse(error: &ApiError, parts: &Parts, request_id: &str) -> Reply {
@@ -180,6 +207,9 @@ fn refuse(error: &ApiError, parts: &Parts, request_id: &str) -> Reply {
     };
     let mut reply = Reply::xml(body);
     reply.status = status;
+    for (name, value) in &error.headers {
+        reply = reply.with_text(name, value);
+    }
     reply.with_text(name::TRACE_ID, trace_id)
 }
 

@@ -56,7 +56,9 @@ fn line(row: &Row) -> String {
     let header = header.map(|header| format!(" with `{header}`")).unwrap_or_default();
     let state = match row.state {
         State::Built => "**works**".to_owned(),
-        State::NotSet(code) => format!("not set: {} `{}`", code.status(), code.as_str()),
+        State::NotSet(code) | State::ClosedToAll(code) => {
+            format!("not set: {} `{}`", code.status(), code.as_str())
+        }
         State::NotSetDocument(root) => format!("not set: 200 `{root}`"),
         State::Planned => "501".to_owned(),
     };

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cosine_access::Credential;
+use http::HeaderValue;
+use http::header::HOST;
 
 use crate::settings::Settings;
 use crate::sign;
@@ -37,8 +39,11 @@ pub fn print(settings: &Settings, address: SocketAddr, credential: &Credential, 
     let (id, appid, region) =
         (&credential.secret_id, settings.account.appid, &settings.regions.default);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let authorization =
-        sign::authorization("GET", "/", credential, (now.saturating_sub(60), now + CURL_SECONDS));
+    // The host is signed: the line lists this server's buckets, and opens none of them.
+    let host = HeaderValue::try_from(address.to_string());
+    let headers = host.map(|host| (HOST, host)).into_iter().collect();
+    let window = (now.saturating_sub(60), now + CURL_SECONDS);
+    let authorization = sign::authorization("GET", "/", &headers, credential, window);
     let text = format!(
         "cosine is ready: {scheme}://{address}
 SecretId:  {id}

@@ -10,20 +10,17 @@ use crate::run;
 use crate::settings::Settings;
 
 /// Serves from memory, with credentials that everyone knows.
-pub fn run(mut settings: Settings) -> Result<(), Error> {
-    let credential = settings
-        .credential
-        .take()
-        .ok_or_else(|| Error::Settings("secret_id and secret_key are empty".to_owned()))?;
+pub fn run(settings: Settings) -> Result<(), Error> {
+    let prepared = run::prepare(&settings)?;
     if !settings.listen.ip().is_loopback() {
-        eprintln!(
-            "cosine: these credentials are public: whoever reaches {} owns it.",
-            settings.listen
-        );
+        tracing::warn!(listen = %settings.listen, "whoever reaches this address owns it: the credentials are public");
     }
     let engines = Engines {
         kv: Arc::new(cosine_kv::Memory::default()),
         blobs: Arc::new(cosine_blob::Memory::default()),
     };
-    run::run(settings, engines, credential, Secret::Shown)
+    run::run(settings, prepared, engines, |settings| {
+        let none = || Error::Settings("secret_id and secret_key are empty".to_owned());
+        Ok((settings.credential.clone().ok_or_else(none)?, Secret::Shown))
+    })
 }

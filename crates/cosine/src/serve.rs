@@ -1,7 +1,10 @@
 //! `cosine serve`: a data directory.
 
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
+use cosine_access::Credential;
 use cosine_blob::Files;
 use cosine_kv::embedded::{Durability, Embedded, Options};
 use cosine_store::Engines;
@@ -12,27 +15,43 @@ use crate::settings::Settings;
 use crate::{credentials, run};
 
 /// Opens the data directory and serves it.
-pub fn run(mut settings: Settings) -> Result<(), Error> {
+pub fn run(settings: Settings) -> Result<(), Error> {
+    let prepared = run::prepare(&settings)?;
     let data = settings.data.clone();
-    std::fs::create_dir_all(&data)
+    make_directory(&data)
         .map_err(|error| Error::System(format!("cannot make {}", data.display()), error))?;
     let durable = settings.durability == Durability::Sync;
     if !durable {
-        eprintln!("cosine: durability = \"os\": what is acknowledged can be lost with the power.");
+        tracing::warn!("durability = \"os\": what is acknowledged can be lost with the power");
     }
     let failed = |error: cosine_store::Error| Error::Store(data.display().to_string(), error);
     let options = Options { durability: settings.durability, ..Options::default() };
     let kv = Embedded::open(&data.join("meta"), options).map_err(|error| failed(error.into()))?;
     let blobs = Files::open(&data.join("blobs"), durable).map_err(|error| failed(error.into()))?;
     let engines = Engines { kv: Arc::new(kv), blobs: Arc::new(blobs) };
-    let (credential, secret) = match settings.credential.take() {
-        Some(credential) => (credential, Secret::Hidden("as set")),
-        None => match credentials::load_or_make(&data, settings.account)? {
-            (credential, true) => (credential, Secret::Shown),
-            (credential, false) => {
-                (credential, Secret::Hidden("in root-credentials in the data directory"))
-            }
-        },
-    };
-    run::run(settings, engines, credential, secret)
+    run::run(settings, prepared, engines, credential)
+}
+
+/// Makes a directory, and sees to it that it is still there after a power cut: its entry is in its
+/// parent, and so on upwards for every level that was missing.
+fn make_directory(directory: &Path) -> std::io::Result<()> {
+    let missing: Vec<&Path> = directory
+        .ancestors()
+        .take_while(|level| !level.as_os_str().is_empty() && !level.is_dir())
+        .collect();
+    std::fs::create_dir_all(directory)?;
+    for level in missing {
+        let parent = level.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn credential(settings: &Settings) -> Result<(Credential, Secret), Error> {
+    if let Some(credential) = &settings.credential {
+        return Ok((credential.clone(), Secret::Hidden("as set")));
+    }
+    let (credential, is_new) = credentials::load_or_make(&settings.data, settings.account)?;
+    let kept = Secret::Hidden("in root-credentials in the data directory");
+    Ok((credential, if is_new { Secret::Shown } else { kept }))
 }

@@ -8,7 +8,7 @@ use clap::{Arg, ArgMatches};
 use cosine_access::{Account, Credential};
 use cosine_http::Regions;
 use cosine_kv::embedded::Durability;
-use cosine_wire::host::{Binding, HostRules};
+use cosine_wire::host::{Binding, HostRules, without_port};
 
 use crate::error::Error;
 
@@ -151,7 +151,7 @@ impl Settings {
         let account =
             Account { appid: number(get("appid"), "appid")?, uin: number(get("uin"), "uin")? };
         let regions = regions(get("regions"))?;
-        let domains = list(get("domains"));
+        let domains = domains(get("domains"))?;
         Ok(Self {
             data: get("data").into(),
             listen: get("listen")
@@ -175,8 +175,7 @@ impl Settings {
 
 impl File {
     fn parse(text: &str) -> Result<Self, String> {
-        let table: toml::Table =
-            text.parse().map_err(|error: toml::de::Error| error.to_string())?;
+        let table: toml::Table = text.parse().map_err(|error| malformed(text, &error))?;
         let mut file = Self::default();
         for (key, value) in table {
             if key == HOSTS_KEY {
@@ -192,11 +191,20 @@ impl File {
     }
 }
 
+/// Where the file is malformed, and how; the line itself may hold a secret, and is not shown.
+fn malformed(text: &str, error: &toml::de::Error) -> String {
+    let front = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", front.matches('\n').count() + 1, error.message())
+}
+
 /// `[hosts."name"]` with `bucket` and, perhaps, `acceleration`.
 fn bindings(value: toml::Value) -> Result<HashMap<String, Binding>, String> {
     let toml::Value::Table(hosts) = value else { return Err("hosts is a table".to_owned()) };
     let mut bindings = HashMap::new();
     for (host, value) in hosts {
+        if without_port(&host) != host {
+            return Err(format!("hosts.\"{host}\": a host is bound without its port"));
+        }
         let toml::Value::Table(table) = value else {
             return Err(format!("hosts.\"{host}\" is a table"));
         };
@@ -256,6 +264,15 @@ fn regions(text: &str) -> Result<Regions, String> {
     }
 }
 
+fn domains(text: &str) -> Result<Vec<String>, String> {
+    let domains = list(text);
+    let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+    match domains.iter().find(|domain| !domain.bytes().all(valid)) {
+        Some(domain) => Err(format!("domains: {domain} is not a domain such as cos.example.com")),
+        None => Ok(domains),
+    }
+}
+
 fn pair<'t>(one: &'t str, two: &'t str, names: &str) -> Result<Option<(&'t str, &'t str)>, String> {
     match (one, two) {
         ("", "") => Ok(None),
@@ -305,6 +322,12 @@ mod tests {
     }
 
     #[test]
+    fn a_malformed_file_is_told_by_its_line_and_not_by_what_stands_there() {
+        let error = resolve(&[], &[], "appid = 1\nsecret_key = hush hush").unwrap_err();
+        assert!(error.starts_with("line 2: ") && !error.contains("hush"), "{error}");
+    }
+
+    #[test]
     fn bindings_reach_the_host_rules() {
         let file = "[hosts.\"img.example.com\"]\nbucket = \"img-1250000000\"\nacceleration = true";
         let host = resolve(&[], &[], file).unwrap().hosts.read("img.example.com:80");
@@ -325,12 +348,18 @@ mod tests {
             ("secret_id", "only-one"),
             ("tls_key", "only-one"),
             ("durability", "maybe"),
+            ("domains", "http://example.com/"),
         ] {
             assert!(resolve(&[(key, value)], &[], "").is_err(), "{key} = {value}");
         }
-        for file in
-            ["hosts = 1", "[hosts.\"h\"]\nbucket = \"B\"", "[hosts.\"h\"]\n", "data = true", "="]
-        {
+        for file in [
+            "[hosts.\"h:80\"]\nbucket = \"b-1\"",
+            "hosts = 1",
+            "[hosts.\"h\"]\nbucket = \"B\"",
+            "[hosts.\"h\"]\n",
+            "data = true",
+            "=",
+        ] {
             assert!(resolve(&[], &[], file).is_err(), "{file}");
         }
     }

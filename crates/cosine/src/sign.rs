@@ -3,11 +3,11 @@
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use cosine_access::Credential;
 use cosine_wire::qsign::{self, Signed};
 use cosine_wire::query::Query;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::credentials;
 use crate::error::Error;
@@ -18,12 +18,19 @@ const VALID_SECONDS: u64 = 600;
 
 /// The command line of `cosine sign`.
 pub fn command() -> Command {
+    let header = Arg::new("header")
+        .long("header")
+        .short('H')
+        .value_name("NAME:VALUE")
+        .action(ArgAction::Append)
+        .help("A header to sign; x-cos-copy-source, x-cos-acl and grants must be.");
     Command::new("sign")
         .about("Prints the Authorization header for a request, good for ten minutes")
         .arg(Arg::new("method").required(true).value_name("METHOD").help("Such as PUT."))
         .arg(
             Arg::new("path").required(true).value_name("PATH").help("Decoded, such as /b-1/a key."),
         )
+        .arg(header)
         .args(settings::arguments(Use::Serve))
 }
 
@@ -37,27 +44,35 @@ pub fn run(matches: &ArgMatches) -> Result<(), Error> {
             Error::Settings(format!("no secret_id is set, and there is no {}", path.display()))
         })?,
     };
+    let headers = matches.get_many::<String>("header").into_iter().flatten();
+    let headers = headers.map(|header| parse_header(header)).collect::<Result<HeaderMap, _>>()?;
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let window = (now.saturating_sub(60), now + VALID_SECONDS);
-    let line = authorization(text("method"), text("path"), &credential, window);
+    let line = authorization(text("method"), text("path"), &headers, &credential, window);
     writeln!(std::io::stdout(), "{line}")
         .map_err(|error| Error::System("cannot print".to_owned(), error))
 }
 
-/// Signs method and path; headers and parameters are left free, so that one line serves them all.
+fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), Error> {
+    let parsed = text.split_once(':').and_then(|(name, value)| {
+        let name = HeaderName::try_from(name.trim()).ok()?;
+        Some((name, HeaderValue::try_from(value.trim()).ok()?))
+    });
+    parsed.ok_or_else(|| Error::Settings(format!("{text} is not <name>:<value>")))
+}
+
+/// Signs method, path and these headers; parameters and other headers are left free.
 pub fn authorization(
     method: &str,
     path: &str,
+    headers: &HeaderMap,
     credential: &Credential,
     window: (u64, u64),
 ) -> String {
-    let signed = Signed {
-        method,
-        path: path.as_bytes(),
-        query: &Query::default(),
-        headers: &HeaderMap::new(),
-        authority: "",
-    };
-    qsign::sign(signed, &[], &credential.secret_id, &credential.secret_key, window)
+    let names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+    let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    let (path, query) = (path.as_bytes(), &Query::default());
+    let signed = Signed { method, path, query, headers, authority: host.unwrap_or_default() };
+    qsign::sign(signed, &names, &credential.secret_id, &credential.secret_key, window)
 }

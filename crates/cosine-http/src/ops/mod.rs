@@ -16,7 +16,9 @@ use crate::request::Request;
 /// Runs the operation that the routing table found.
 pub async fn run(api: &Api, row: &Row, request: Request) -> Result<Reply, ApiError> {
     match (row.state, row.operation) {
-        (State::NotSet(_) | State::NotSetDocument(_), _) => not_set::run(api, row, request).await,
+        (State::NotSet(_) | State::NotSetDocument(_) | State::ClosedToAll(_), _) => {
+            not_set::run(api, row, request).await
+        }
         (_, Operation::GetService) => service::list_buckets::run(api, request).await,
         (_, Operation::PutBucket) => bucket::create::run(api, request).await,
         (_, Operation::HeadBucket) => bucket::head::run(api, request).await,

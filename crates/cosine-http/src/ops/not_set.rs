@@ -10,15 +10,15 @@ use crate::operation::{Row, State};
 use crate::reply::Reply;
 use crate::request::Request;
 
-/// Answers for every row in state [`State::NotSet`] or [`State::NotSetDocument`].
+/// Answers for every row that is neither built nor planned.
 pub async fn run(api: &Api, row: &Row, request: Request) -> Result<Reply, ApiError> {
-    if !row.action.is_empty() {
+    if !matches!(row.state, State::ClosedToAll(_)) {
         let region = request.target.region.as_deref();
         api.bucket(request.bucket()?, region, request.caller, Permission::Own).await?;
     }
     match row.state {
         State::NotSetDocument(root) => Ok(Reply::xml(format!("{DECLARATION}\n{root}"))),
-        State::NotSet(code) => Err(code.into()),
+        State::NotSet(code) | State::ClosedToAll(code) => Err(code.into()),
         State::Built | State::Planned => Err(Code::NotImplemented.into()),
     }
 }

@@ -1,7 +1,7 @@
 //! PUT Bucket (436/7738).
 
-use cosine_access::{Permission, decide};
-use cosine_store::{BucketAcl, Error, NewBucket, ObjectAcl};
+use cosine_access::owns;
+use cosine_store::NewBucket;
 use cosine_wire::{ApiError, Code};
 use http::StatusCode;
 
@@ -18,8 +18,7 @@ const BODY_BYTES_MAX: u64 = 64 << 10;
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let name = request.bucket()?.clone();
     let acl = bucket_acl(&request)?;
-    let closed = cosine_access::Acls { bucket: BucketAcl::Private, object: ObjectAcl::Private };
-    if !decide(request.caller, Permission::Own, name.appid(), closed) {
+    if !owns(request.caller, name.appid()) {
         return Err(ApiError::new(
             Code::AccessDenied,
             "The APPID at the end of the bucket's name is not that of the account that signed.",
@@ -38,10 +37,6 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
             "CreateBucketConfiguration (multi-AZ, OFS) is not implemented yet.",
         ));
     }
-    match api.store.create_bucket(NewBucket { name, region, acl }).await {
-        Ok(()) => Ok(Reply::empty(StatusCode::OK)),
-        // Bucket names carry their account, so the one that exists is the caller's own.
-        Err(Error::BucketExists(_)) => Err(Code::BucketAlreadyOwnedByYou.into()),
-        Err(error) => Err(store_error(error)),
-    }
+    api.store.create_bucket(NewBucket { name, region, acl }).await.map_err(store_error)?;
+    Ok(Reply::empty(StatusCode::OK))
 }

@@ -39,8 +39,12 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
 
 /// Outcomes come in the order of the request.
 async fn delete_all(api: &Api, bucket: &Bucket, objects: Vec<ObjectIdentifier>) -> Vec<Outcome> {
-    let mut outcomes: Vec<Outcome> =
-        objects.iter().map(|o| Outcome { key: o.key.clone(), error: None }).collect();
+    // Until it is known that one is gone, it is not.
+    let failed = |object: &ObjectIdentifier| Outcome {
+        key: object.key.clone(),
+        error: Some(Code::InternalError.into()),
+    };
+    let mut outcomes: Vec<Outcome> = objects.iter().map(failed).collect();
     let mut under_way = JoinSet::new();
     let mut waiting = objects.into_iter().enumerate();
     loop {
@@ -51,10 +55,10 @@ async fn delete_all(api: &Api, bucket: &Bucket, objects: Vec<ObjectIdentifier>) 
             under_way.spawn(async move { (at, delete_one(&store, &bucket, object).await) });
         }
         let Some(joined) = under_way.join_next().await else { return outcomes };
-        if let Ok((at, Err(error))) = joined
+        if let Ok((at, deleted)) = joined
             && let Some(outcome) = outcomes.get_mut(at)
         {
-            outcome.error = Some(error);
+            outcome.error = deleted.err();
         }
     }
 }

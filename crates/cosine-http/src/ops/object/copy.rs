@@ -40,7 +40,7 @@ enum Directive {
 impl Directive {
     /// `Copy` is the default; the Java SDK spells the other one `REPLACE` (C61).
     fn parse(request: &Request, header: &'static str) -> Result<Self, ApiError> {
-        match request.header(header).map(str::to_ascii_lowercase).as_deref() {
+        match request.header(header)?.map(str::to_ascii_lowercase).as_deref() {
             None | Some("copy") => Ok(Self::Copy),
             Some("replaced" | "replace") => Ok(Self::Replaced),
             Some(_) => {
@@ -76,7 +76,7 @@ impl PutObjectCopy {
             attributes,
             acl: object_acl(request)?,
             class: storage_class(request)?,
-            forbid_overwrite: forbid_overwrite(request),
+            forbid_overwrite: forbid_overwrite(request)?,
         })
     }
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use cosine_access::Caller;
 use cosine_store::{ObjectKey, Version};
-use cosine_wire::condition::{Conditions, Facts, OBJECT, Verdict};
+use cosine_wire::condition::{Conditions, Facts, OBJECT, Verdict, if_range_matches};
+use cosine_wire::date::http_date;
 use cosine_wire::header::SYSTEM_METADATA;
 use cosine_wire::range::ByteRange;
 use cosine_wire::{ApiError, Code};
@@ -21,6 +22,7 @@ pub struct GetObject {
     key: ObjectKey,
     conditions: Conditions,
     range: Option<ByteRange>,
+    if_range: Option<String>,
     overrides: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -33,7 +35,8 @@ impl GetObject {
     pub fn parse(request: &Request) -> Result<Self, ApiError> {
         let mut overrides = Vec::new();
         for header in SYSTEM_METADATA {
-            let Some(text) = request.query.get(&format!("response-{header}")) else { continue };
+            let text = request.query.get(&format!("response-{header}"));
+            let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
             if request.caller == Caller::Anonymous {
                 return Err(ApiError::new(
                     Code::InvalidRequest,
@@ -51,7 +54,8 @@ impl GetObject {
         Ok(Self {
             key: request.key()?.clone(),
             conditions: Conditions::parse(&request.headers, OBJECT)?,
-            range: request.header(header::RANGE.as_str()).and_then(ByteRange::parse),
+            range: request.header(header::RANGE.as_str())?.and_then(ByteRange::parse),
+            if_range: request.header(header::IF_RANGE.as_str())?.map(str::to_owned),
             overrides,
         })
     }
@@ -71,7 +75,7 @@ impl GetObject {
         let facts = Facts { etag: &etag, last_modified: version.last_modified() };
         match self.conditions.on_read(facts) {
             Verdict::Proceed => {}
-            Verdict::NotModified => return Err(Code::NotModified.into()),
+            Verdict::NotModified => return Err(not_modified(facts)),
             Verdict::Failed => return Err(Code::PreconditionFailed.into()),
         }
         let mut reply = Reply::empty(StatusCode::OK);
@@ -80,7 +84,8 @@ impl GetObject {
             reply.headers.insert(name, value.clone());
         }
         let mut range = 0..version.size;
-        if let Some(asked) = self.range {
+        let same = self.if_range.as_ref().is_none_or(|value| if_range_matches(value, facts));
+        if let Some(asked) = self.range.filter(|_| same) {
             range = asked.resolve(version.size).ok_or(Code::InvalidRange)?;
             reply.status = StatusCode::PARTIAL_CONTENT;
             let text = format!("bytes {}-{}/{}", range.start, range.end - 1, version.size);
@@ -89,6 +94,13 @@ impl GetObject {
         reply = reply.with_text("content-length", (range.end - range.start).to_string());
         Ok((version, range, reply))
     }
+}
+
+/// 304 says which object it is that was not modified.
+fn not_modified(facts: Facts<'_>) -> ApiError {
+    ApiError::from(Code::NotModified)
+        .with_header("etag", format!("\"{}\"", facts.etag))
+        .with_header("last-modified", http_date(facts.last_modified))
 }
 
 /// Sends an object, or a range of it.

@@ -20,7 +20,7 @@ pub const OBJECT_BYTES_MAX: u64 = 5 << 30;
 /// # Errors
 /// 411 `MissingContentLength`, 400 `EntityTooLarge`, before a byte is read.
 fn check_length(request: &Request) -> Result<(), ApiError> {
-    let length = request.header(header::CONTENT_LENGTH.as_str());
+    let length = request.header(header::CONTENT_LENGTH.as_str())?;
     let chunked = request.headers.contains_key(header::TRANSFER_ENCODING);
     match length.map(str::parse::<u64>) {
         Some(Ok(bytes)) if bytes > OBJECT_BYTES_MAX => Err(Code::EntityTooLarge.into()),
@@ -43,7 +43,7 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         acl: object_acl(&request)?,
         class: storage_class(&request)?,
         md5: content_md5(&request)?,
-        forbid_overwrite: forbid_overwrite(&request),
+        forbid_overwrite: forbid_overwrite(&request)?,
     };
     request.body.allow(OBJECT_BYTES_MAX);
     let version = api.store.put(put, &mut request.body).await.map_err(store_error)?;
