@@ -21,7 +21,7 @@ from harness import (
     sdk_client,
     unique_bucket,
 )
-from test_command_line import FREE_PORT, KEYS, Cosine, everything_under, run_cosine
+from program import FREE_PORT, KEYS, Cosine, everything_under, run_cosine
 
 # --- a flag beats the environment, which beats the file --------------------------------------
 

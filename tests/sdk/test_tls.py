@@ -28,7 +28,7 @@ from harness import (
     read_answer,
     unique_bucket,
 )
-from test_command_line import (
+from program import (
     FREE_PORT,
     KEYS,
     PROMPT,

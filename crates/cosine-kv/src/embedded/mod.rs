@@ -90,6 +90,7 @@ impl Embedded {
         let database = Database::builder(directory)
             .cache_size(options.cache_bytes)
             .max_journaling_size(JOURNAL_BYTES_MAX)
+            // One flushes while the other compacts: with a single one, writes wait for compactions.
             .worker_threads(2)
             .open()
             .map_err(engine_error)?;
