@@ -41,9 +41,9 @@ impl Upload {
         Self { incoming: Some(incoming), room: 0, announced, is_http2, awaits_continue }
     }
 
-    /// Whether the body is known to be empty.
-    pub fn is_empty(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    /// Whether the protocol says where the body ends, without a length: HTTP/2 does.
+    pub fn is_framed(&self) -> bool {
+        self.is_http2
     }
 
     /// Lets up to `bytes` in; more is [`SourceError::TooLarge`].

@@ -214,7 +214,7 @@ impl Store {
             }
             self.refresh(bucket).await?;
         }
-        Err(Error::Busy)
+        Err(Error::Frozen)
     }
 
     /// Reads the bucket again. One that was made anew under the same name is not the one that the

@@ -32,6 +32,9 @@ pub enum Error {
     /// The body did not arrive.
     #[error("the body did not arrive: {0}")]
     Source(#[from] SourceError),
+    /// Somebody has been deciding from the whole of the bucket for too long.
+    #[error("the bucket is frozen")]
+    Frozen,
     /// Others write the same thing all the time.
     #[error("too many writers at the same time")]
     Busy,

@@ -35,6 +35,13 @@ impl Store {
         request: PutRequest,
         source: &mut dyn ByteSource,
     ) -> Result<Version, Error> {
+        if request.forbid_overwrite {
+            // The commit decides; this only spares the sender a body that is sure to be refused.
+            let state = self.key_state(request.bucket.uid(), &request.key).await?;
+            if state.current.is_some() {
+                return Err(Error::AlreadyExists);
+            }
+        }
         let content = self.receive(source).await?;
         if request.md5.is_some_and(|announced| announced != content.md5) {
             return Err(Error::DigestMismatch);

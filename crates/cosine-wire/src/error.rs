@@ -35,9 +35,7 @@ codes! {
     AccessForbidden 403 "The request is not allowed by the CORS rules of the bucket.";
     ActionAccelerateNotSupported 400 "The operation is not supported on an acceleration domain.";
     BadDigest 400 "The Content-MD5 you specified did not match what we received.";
-    BadRequest 400 "Bad request.";
     BucketNameTooLong 400 "The bucket name is too long.";
-    EntitySizeNotMatch 400 "The body size differs from the declared length.";
     EntityTooLarge 400 "Your proposed upload exceeds the maximum allowed object size.";
     IncompleteBody 400 "The body is shorter than the declared Content-Length.";
     InvalidArgument 400 "Invalid argument.";
@@ -45,7 +43,6 @@ codes! {
     InvalidCopySource 400 "The copy source is not valid.";
     InvalidDelimiter 400 "The delimiter must be a single character.";
     InvalidDigest 400 "The Content-MD5 you specified is not valid.";
-    InvalidHost 400 "The specified host is not valid.";
     InvalidObjectName 400 "The specified object name is not valid.";
     InvalidRegionName 400 "The specified region is not served here.";
     InvalidRequest 400 "Invalid request.";
@@ -54,7 +51,6 @@ codes! {
     MalformedXML 400 "The XML you provided was not well-formed or did not validate.";
     MAZOperationNotSupportOnOAZBucket 400 "A multi-AZ storage class needs a multi-AZ bucket.";
     MissingHost 400 "The Host header is missing.";
-    MultiAZFeatureNotSupport 400 "Multi-AZ buckets are not supported in this region.";
     RequestTimeout 400 "The body was not received in time.";
     TooManyBuckets 400 "You have reached the limit of buckets of this account.";
     UnexpectedContent 400 "This request does not take a body.";
@@ -69,7 +65,6 @@ codes! {
     InventoryConfigurationNotFoundError 404 "The inventory configuration does not exist.";
     NoSuchBucket 404 "The specified bucket does not exist.";
     NoSuchCORSConfiguration 404 "The CORS configuration does not exist.";
-    NoSuchCopySource 404 "The specified copy source does not exist.";
     NoSuchEncryptionConfiguration 404 "The encryption configuration does not exist.";
     NoSuchKey 404 "The specified key does not exist.";
     NoSuchLifecycleConfiguration 404 "The lifecycle configuration does not exist.";
@@ -80,7 +75,6 @@ codes! {
     OriginConfigurationNotFoundError 404 "The origin configuration does not exist.";
     ReplicationConfigurationNotFoundError 404 "The replication configuration does not exist.";
     MethodNotAllowed 405 "The specified method is not allowed against this resource.";
-    BucketAlreadyExists 409 "The requested bucket name is not available.";
     BucketAlreadyOwnedByYou 409 "The bucket you tried to create already exists, and you own it.";
     BucketNotEmpty 409 "The bucket you tried to delete is not empty.";
     FileAlreadyExists 409 "The object already exists and overwriting it is forbidden.";

@@ -83,10 +83,8 @@ impl PutObjectCopy {
 
 /// Copies an object. The destination bucket must be open to the caller, but it is the source that
 /// is found, authorised and held against the conditions before the destination is touched.
-pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
-    if !request.body.is_empty() {
-        return Err(ApiError::new(Code::UnexpectedContent, "A copy does not take a body."));
-    }
+pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
+    request.body.collect(0, Code::UnexpectedContent).await?;
     let region = request.target.region.as_deref();
     let permission = Permission::WriteBucket;
     let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;

@@ -24,8 +24,7 @@ fn check_length(request: &Request) -> Result<(), ApiError> {
     let chunked = request.headers.contains_key(header::TRANSFER_ENCODING);
     match length.map(str::parse::<u64>) {
         Some(Ok(bytes)) if bytes > OBJECT_BYTES_MAX => Err(Code::EntityTooLarge.into()),
-        // HTTP/2 frames its bodies.
-        None if !chunked && request.body.is_empty() => Err(Code::MissingContentLength.into()),
+        None if !chunked && !request.body.is_framed() => Err(Code::MissingContentLength.into()),
         _ => Ok(()),
     }
 }
