@@ -34,6 +34,10 @@ const REFUSED_ON_READ: [&str; 10] = [
     "x-cos-traffic-limit",
 ];
 
+/// Conditions that a write does not hold itself to yet.
+const REFUSED_ON_WRITE: [&str; 4] =
+    ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
+
 impl Api {
     /// Answers a request. Never fails: what goes wrong is answered too.
     pub(crate) async fn respond(
@@ -170,7 +174,7 @@ fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
         }
     }
     for header in head.headers.keys().map(HeaderName::as_str) {
-        if header.starts_with("x-amz-") || (!is_read && CONDITIONS.contains(&header)) {
+        if header.starts_with("x-amz-") || (!is_read && REFUSED_ON_WRITE.contains(&header)) {
             return Err(not_implemented(header));
         }
         if is_read && header == "x-cos-server-side-encryption" {
@@ -187,10 +191,6 @@ fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
     }
     Ok(())
 }
-
-/// Conditions that a write does not hold itself to yet.
-const CONDITIONS: [&str; 4] =
-    ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 
 /// The answer to a request that failed.
 fn refuse(error: &ApiError, parts: &Parts, request_id: &str) -> Reply {

@@ -552,6 +552,31 @@ fn varint(mut n: u64) -> Vec<u8> {
     out
 }
 
+/// A content that the collector has condemned is pardoned by the copy that takes a reference to it.
+#[test]
+fn a_copy_pardons_a_condemned_content() {
+    runtime().block_on(async {
+        let mut world = World::new(memory()).await;
+        world.create_bucket(0).await;
+        world.put((0, 0), 10, false).await;
+        let key = rows(&*world.kv, b"c").await.remove(0);
+        let live = world.kv.get(&key).await.unwrap().unwrap().value;
+        // Version, size, CRC64, MD5 behind its option, state, body: see `docs/format.md`.
+        let state_at = live.len() - 2;
+        let mut condemned = live.to_vec();
+        assert_eq!(std::mem::replace(&mut condemned[state_at], 1), 0);
+        let commit = cosine_kv::Commit {
+            conditions: vec![],
+            writes: vec![cosine_kv::Write::Put(key.clone(), condemned.into())],
+        };
+        assert!(matches!(world.kv.commit(commit).await, Ok(Outcome::Committed(_))));
+
+        world.copy((0, 0), (0, 1), None, false).await;
+        assert_eq!(world.kv.get(&key).await.unwrap().unwrap().value, live);
+        world.check_everything().await;
+    });
+}
+
 /// Metadata beside another store's blobs refuses to open, and nothing is changed.
 #[test]
 fn metadata_and_blobs_of_different_stores_do_not_open() {
