@@ -1,13 +1,14 @@
 //! The Python suite: its environment is made here, below `target/`, when it is not there yet.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{Failure, cargo, run};
 
 /// Builds the release binary, makes the environment, and runs the suite.
 pub fn test(root: &Path) -> Result<(), Failure> {
-    cargo(root, &["build", "--release", "--quiet"])?;
+    // As the README says it: what it builds is what is tested.
+    cargo(root, &["run", "--release", "--quiet", "--", "--version"])?;
     let suite = root.join("tests/sdk");
     let requirements = suite.join("requirements.txt");
     let environment = root.join("target/sdk-venv");
@@ -21,7 +22,12 @@ pub fn test(root: &Path) -> Result<(), Failure> {
         run(pip.arg(&requirements))?;
         std::fs::copy(&requirements, &installed).map_err(|error| error.to_string())?;
     }
+    let built = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let binary = root.join(built).join("release/cosine");
+    if !binary.exists() {
+        return Err(format!("the build left no {}", binary.display()));
+    }
     let mut pytest = Command::new(&python);
     pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).current_dir(&suite);
-    run(pytest.env("COSINE_BIN", root.join("target/release/cosine")))
+    run(pytest.env("COSINE_BIN", binary))
 }

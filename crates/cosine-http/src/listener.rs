@@ -69,7 +69,7 @@ impl Tls {
 /// Serves until `stop` completes, then lets requests under way finish.
 ///
 /// # Errors
-/// If the listener cannot be used at all.
+/// If hyper does not read its own protocol; a connection that cannot be accepted is logged.
 pub async fn serve(
     api: Arc<Api>,
     listener: TcpListener,
@@ -168,7 +168,7 @@ impl Connection {
             .header_read_timeout(HEADER_TIME_MAX)
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEAD_BYTES_MAX);
-        builder.http2().timer(TokioTimer::new());
+        builder.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_BYTES_MAX as u32);
         let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(%error, "connection");

@@ -271,7 +271,7 @@ operations! {
     ] "PutObject" "PutObject" Built;
     PutObject PUT Object [] [] ["x-cos-storage-class" "x-cos-acl" "x-cos-forbid-overwrite" "x-cos-meta-*"] "PutObject" "PutObject" Built;
     GetObject GET Object [] ["versionId" "response-content-type" "response-content-language" "response-expires" "response-cache-control" "response-content-disposition" "response-content-encoding"] [] "GetObject" "GetObject" Built;
-    HeadObject HEAD Object [] ["versionId"] [] "HeadObject" "GetObject" Built;
+    HeadObject HEAD Object [] ["versionId" "response-content-type" "response-content-language" "response-expires" "response-cache-control" "response-content-disposition" "response-content-encoding"] [] "HeadObject" "GetObject" Built;
     DeleteObject DELETE Object [] ["versionId"] [] "DeleteObject" "DeleteObject" Built;
     OptionsObject OPTIONS Object [] [] [] "" "" ClosedToAll(Code::AccessForbidden);
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use cosine_access::Caller;
 use cosine_wire::header::name;
 use cosine_wire::id::{RequestId, trace_id};
@@ -48,7 +47,6 @@ impl Api {
     ) -> Response<ReplyBody> {
         let (parts, body) = request.into_parts();
         let request_id = self.request_id(local);
-        let is_head = parts.method == Method::HEAD;
         let upload = Upload::new(body, &parts);
         let reply = match self.answer(&parts, upload).await {
             Ok(reply) => reply,
@@ -57,7 +55,7 @@ impl Api {
         // The path alone: a query can hold a signature that others must not replay.
         let (method, path, status) = (&parts.method, parts.uri.path(), reply.status.as_u16());
         tracing::debug!(request_id, %method, path, status);
-        let mut response = Response::new(if is_head { no_body(&reply) } else { reply.body });
+        let mut response = Response::new(reply.body);
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;
         *response.extensions_mut() = spelling.clone();
@@ -211,12 +209,6 @@ fn refuse(error: &ApiError, parts: &Parts, request_id: &str) -> Reply {
         reply = reply.with_text(name, value);
     }
     reply.with_text(name::TRACE_ID, trace_id)
-}
-
-/// The answer to HEAD has the headers of the answer to GET.
-fn no_body(reply: &Reply) -> ReplyBody {
-    debug_assert!(matches!(&reply.body, ReplyBody::Whole(bytes) if bytes.is_empty()));
-    ReplyBody::Whole(Bytes::new())
 }
 
 fn insert_text(headers: &mut HeaderMap, name: &'static str, text: &str) {

@@ -10,8 +10,9 @@ Made from the routing table (`crates/cosine-http/src/operation.rs`); a test hold
 - **works**: built, and driven by the tests.
 - **not set**: what it reads cannot be set yet, and it gives the answer that COS documents for that:
   SDKs probe these and take it for \"none\".
-- **501**: answers `NotImplemented`. A header or parameter that a working operation does not know is
-  refused in the same way, never ignored.
+- **501**: answers `NotImplemented` (to unsigned callers, 403). A header or parameter that a working
+  operation does not know is refused in the same way on a write; a read ignores what cannot change its
+  answer.
 
 The action is what CAM policies name (`name/cos:...`); policies themselves are not built yet.
 ";
@@ -26,7 +27,7 @@ fn the_page_of_operations_is_the_table() {
         (Scope::Control, "Batch jobs (`<uin>.cos-control.<region>`)"),
     ] {
         page += &format!(
-            "\n## {title}\n\n| operation | request | action | state |\n| --- | --- | --- | --- |\n"
+            "\n## {title}\n\n| operation | request | action | S3 action | state |\n| --- | --- | --- | --- | --- |\n"
         );
         TABLE.iter().filter(|row| row.scope == scope).for_each(|row| page += &line(row));
     }
@@ -62,8 +63,6 @@ fn line(row: &Row) -> String {
         State::NotSetDocument(root) => format!("not set: 200 `{root}`"),
         State::Planned => "501".to_owned(),
     };
-    format!(
-        "| {} | `{} /{path}{query}`{header} | {} | {state} |\n",
-        row.name, row.method, row.action
-    )
+    let (name, method, action, s3) = (row.name, &row.method, row.action, row.s3_action);
+    format!("| {name} | `{method} /{path}{query}`{header} | {action} | {s3} | {state} |\n")
 }

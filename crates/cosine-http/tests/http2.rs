@@ -8,7 +8,7 @@ use bytes::Bytes;
 use cosine_access::{Account, Credential, Keyring};
 use cosine_http::{Api, Regions, Settings, serve};
 use cosine_store::{Clock, Engines, Store, SystemClock};
-use cosine_wire::host::HostRules;
+use cosine_wire::host::{HostRules, ServedRegions};
 use cosine_wire::qsign::{Signed, sign};
 use cosine_wire::query::Query;
 use h2::Reason;
@@ -33,7 +33,7 @@ async fn start() -> std::net::SocketAddr {
     };
     let settings = Settings {
         keyring: Keyring::new([credential]),
-        hosts: HostRules::new(vec![], vec![], HashMap::new()),
+        hosts: HostRules::new(vec![], ServedRegions::All, HashMap::new()),
         regions: Regions { default: "ap-x".into(), named: vec!["ap-x".into()], any: false },
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -83,6 +83,22 @@ async fn get(client: &mut SendRequest<Bytes>) -> Vec<u8> {
         body.flow_control().release_capacity(piece.len()).unwrap();
     }
     whole
+}
+
+/// The limit on headers is the API's own, whichever protocol carries them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_of_20_kib_are_taken_and_of_40_kib_refused_with_a_document() {
+    let mut client = connect(start().await).await;
+    for (bytes, status) in [(20 << 10, StatusCode::OK), (40 << 10, StatusCode::BAD_REQUEST)] {
+        let mut request = request("GET", "/", None);
+        let pad = "p".repeat(bytes).parse().unwrap();
+        request.headers_mut().insert("x-pad", pad);
+        let (response, _) = client.send_request(request, true).unwrap();
+        let response = response.await.unwrap();
+        assert_eq!(response.status(), status, "{bytes}");
+        let document = response.into_body().data().await.unwrap().unwrap();
+        assert!(document.starts_with(b"<?xml"), "{bytes}");
+    }
 }
 
 /// A stream that is reset without an error looks like one that ended. It must not replace an object

@@ -83,7 +83,7 @@ pub enum Error {
     /// Another process has the engine open.
     #[error("another process has this data directory open")]
     Locked,
-    /// The engine failed to read.
+    /// The engine failed.
     #[error("metadata engine: {0}")]
     Engine(String),
 }

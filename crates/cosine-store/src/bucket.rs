@@ -147,6 +147,9 @@ impl Store {
             if matches!(removed, Ok(true)) {
                 return Ok(());
             }
+            if let Err(error) = &removed {
+                tracing::error!(bucket = %name, %error, "an empty bucket could not be removed");
+            }
             // Whatever went wrong, a bucket that stays frozen would be worse.
             self.thaw(&mut bucket, frozen).await?;
             return removed.and(Err(Error::BucketNotEmpty));

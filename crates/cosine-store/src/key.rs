@@ -59,7 +59,8 @@ pub fn bucket_acl(bucket: Uid) -> Vec<u8> {
     join(b's', &[&bucket.0, b"acl"])
 }
 
-/// A key's head: rewritten by every commit that touches any version of the key.
+/// A key's head: rewritten by every commit that touches any version of the key, and gone with the
+/// last of them.
 pub fn head(bucket: Uid, key: &ObjectKey) -> Vec<u8> {
     join(b'h', &[&bucket.0, key.as_str().as_bytes()])
 }

@@ -3,7 +3,7 @@
 //!
 //! One file an operation: [`put`](Store::put), [`object`](Store::object),
 //! [`copy`](Store::copy), [`delete`](Store::delete), [`list`](Store::list_objects), and the
-//! buckets. Each operation is one commit on the metadata waist; what a commit refers to on the data
+//! buckets. Each operation on an object is one commit on the metadata waist; what a commit refers to on the data
 //! waist is durable before. Nothing here knows HTTP, or who is asking.
 
 mod bucket;

@@ -372,6 +372,31 @@ mod tests {
     }
 
     #[test]
+    fn version_1_of_the_small_records_opens() {
+        fn check<R: Record + PartialEq + std::fmt::Debug>(record: R, stored: &str) {
+            let stored = hex(stored);
+            assert_eq!(record.encode().unwrap(), stored, "{record:?}");
+            assert_eq!(R::decode(&stored).unwrap(), record);
+        }
+        let bucket = |gate| BucketRecord {
+            uid: Uid([1; 16]),
+            region: "ap-x".into(),
+            created: 1_586_542_830,
+            gate,
+        };
+        let head = "01 01010101010101010101010101010101 04 61702d78 dce385e90b";
+        check(bucket(Gate::Open), &format!("{head} 00"));
+        check(bucket(Gate::Frozen { run: 300, token: 1 }), &format!("{head} 01 ac02 01"));
+        check(BucketAclRecord { acl: BucketAcl::PublicReadWrite }, "01 02");
+        check(StoreRecord { id: 300 }, "01 ac02");
+        check(FenceRecord { began: 300 }, "01 ac02");
+        check(HeartbeatRecord { at: 300 }, "01 ac02");
+        check(HeadRecord { newest: 300 }, "01 ac02");
+        check(ReferenceRecord {}, "01");
+        check(ReleasedRecord { at: 300 }, "01 ac02");
+    }
+
+    #[test]
     fn what_is_no_record_is_damage_and_no_panic() {
         for stored in [&b""[..], b"\x01", b"\x02\x00", b"\x01\xff\xff\xff\xff"] {
             assert!(matches!(Version::decode(stored), Err(Error::Damaged(_))));

@@ -121,11 +121,16 @@ fn invalid(why: &str) -> ApiError {
 mod tests {
     use super::*;
     use crate::encode::{encode_key, url_encode};
+    use crate::host::ServedRegions;
     use proptest::prelude::*;
     use std::collections::HashMap;
 
     fn rules() -> HostRules {
-        HostRules::new(vec!["cos.example.com".into()], vec!["ap-x".into()], HashMap::new())
+        HostRules::new(
+            vec!["cos.example.com".into()],
+            ServedRegions::Named(vec!["ap-x".into()]),
+            HashMap::new(),
+        )
     }
 
     fn parse(header: &str) -> Result<CopySource, Code> {

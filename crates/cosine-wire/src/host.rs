@@ -59,11 +59,29 @@ pub const COS_DOMAINS: [&str; 2] = ["myqcloud.com", "tencentcos.cn"];
 const LEGACY_REGIONS: [&str; 7] =
     ["cn-east", "cn-north", "cn-south", "cn-south-2", "cn-southwest", "sg", "tj"];
 
+/// Which regions a name under a foreign domain may carry.
+#[derive(Clone, Debug)]
+pub enum ServedRegions {
+    /// These.
+    Named(Vec<String>),
+    /// Any.
+    All,
+}
+
+impl ServedRegions {
+    fn have(&self, region: &str) -> bool {
+        match self {
+            Self::Named(regions) => regions.iter().any(|named| named == region),
+            Self::All => true,
+        }
+    }
+}
+
 /// How this deployment reads host names.
 #[derive(Clone, Debug)]
 pub struct HostRules {
     domains: Vec<String>,
-    regions: Vec<String>,
+    regions: ServedRegions,
     bindings: HashMap<String, Binding>,
 }
 
@@ -72,7 +90,7 @@ impl HostRules {
     /// may carry; `bindings` are keyed by host name without port.
     pub fn new(
         domains: Vec<String>,
-        regions: Vec<String>,
+        regions: ServedRegions,
         bindings: HashMap<String, Binding>,
     ) -> Self {
         let lower = |text: String| text.to_ascii_lowercase();
@@ -121,7 +139,7 @@ impl HostRules {
         let mut labels = host.split('.');
         let (first, second, third) = (labels.next(), labels.next(), labels.next());
         let served = |region: Option<&str>| {
-            region.filter(|region| self.regions.iter().any(|r| r == region)).map(str::to_owned)
+            region.filter(|region| self.regions.have(region)).map(str::to_owned)
         };
         match (first, second) {
             (Some(bucket), Some(cos)) if is_bucket_name(bucket) => {
@@ -194,7 +212,7 @@ mod tests {
         let binding = |acceleration| Binding { bucket: "img-1250000000".to_owned(), acceleration };
         HostRules::new(
             vec!["cos.Example.com".into()],
-            vec!["ap-guangzhou".into()],
+            ServedRegions::Named(vec!["ap-guangzhou".into()]),
             HashMap::from([
                 ("img.example.com".into(), binding(false)),
                 ("Fast.example.com".into(), binding(true)),
@@ -246,6 +264,13 @@ mod tests {
         for (host, expected) in table {
             assert_eq!(rules().read(host), expected, "{host}");
         }
+    }
+
+    #[test]
+    fn where_any_region_is_served_a_foreign_name_may_carry_any() {
+        let rules = HostRules::new(vec![], ServedRegions::All, HashMap::new());
+        let host = rules.read("b-1250000000.cos.ap-elsewhere.localhost:9000");
+        assert_eq!(host, bucket_host("b-1250000000", Some("ap-elsewhere".into()), Endpoint::Api));
     }
 
     #[test]

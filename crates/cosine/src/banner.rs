@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cosine_access::Credential;
+use cosine_kv::embedded::Durability;
 use http::HeaderValue;
 use http::header::HOST;
 
@@ -44,13 +45,17 @@ pub fn print(settings: &Settings, address: SocketAddr, credential: &Credential, 
     let headers = host.map(|host| (HOST, host)).into_iter().collect();
     let window = (now.saturating_sub(60), now + CURL_SECONDS);
     let authorization = sign::authorization("GET", "/", &headers, credential, window);
+    let durability = match settings.durability {
+        Durability::Sync => "",
+        Durability::Os => "Durability: os. What is acknowledged can be lost with the power.\n",
+    };
     let text = format!(
         "cosine is ready: {scheme}://{address}
 SecretId:  {id}
 SecretKey: {key}
 APPID:     {appid}
 Region:    {region}
-
+{durability}
 Python (pip install cos-python-sdk-v5):
 {import}from qcloud_cos import CosConfig, CosS3Client
 client = CosS3Client(CosConfig(Region='{region}', SecretId='{id}', SecretKey={key_in_python}, Scheme='{scheme}', IP='{ip}', Port={port}, ServiceDomain='{address}'))

@@ -1,6 +1,6 @@
 //! The root credential of a data directory.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, remove_file};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -52,12 +52,13 @@ fn make(data: &Path, account: Account) -> Result<Credential, Error> {
     let secret_key = random_text(32)?;
     let write = || {
         let temporary = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
+        // One that was left behind could be open to others; it goes, and a new one takes its place.
+        match remove_file(&temporary) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         write!(file, "secret_id={secret_id}\nsecret_key={secret_key}\n")?;
         file.sync_all()?;
         std::fs::rename(&temporary, &path)?;

@@ -21,9 +21,6 @@ pub fn run(settings: Settings) -> Result<(), Error> {
     make_directory(&data)
         .map_err(|error| Error::System(format!("cannot make {}", data.display()), error))?;
     let durable = settings.durability == Durability::Sync;
-    if !durable {
-        tracing::warn!("durability = \"os\": what is acknowledged can be lost with the power");
-    }
     let failed = |error: cosine_store::Error| Error::Store(data.display().to_string(), error);
     let options = Options { durability: settings.durability, ..Options::default() };
     let kv = Embedded::open(&data.join("meta"), options).map_err(|error| failed(error.into()))?;

@@ -8,7 +8,7 @@ use clap::{Arg, ArgMatches};
 use cosine_access::{Account, Credential};
 use cosine_http::Regions;
 use cosine_kv::embedded::Durability;
-use cosine_wire::host::{Binding, HostRules, without_port};
+use cosine_wire::host::{Binding, HostRules, ServedRegions, without_port};
 
 use crate::error::Error;
 
@@ -152,6 +152,10 @@ impl Settings {
             Account { appid: number(get("appid"), "appid")?, uin: number(get("uin"), "uin")? };
         let regions = regions(get("regions"))?;
         let domains = domains(get("domains"))?;
+        let served = match regions.any {
+            true => ServedRegions::All,
+            false => ServedRegions::Named(regions.named.clone()),
+        };
         Ok(Self {
             data: get("data").into(),
             listen: get("listen")
@@ -159,7 +163,7 @@ impl Settings {
                 .map_err(|_| format!("listen: {} is not <address>:<port>", get("listen")))?,
             credential: credential(get("secret_id"), get("secret_key"), account)?,
             account,
-            hosts: HostRules::new(domains, regions.named.clone(), file.bindings),
+            hosts: HostRules::new(domains, served, file.bindings),
             regions,
             tls: pair(get("tls_cert"), get("tls_key"), "tls_cert and tls_key")?
                 .map(|(cert, key)| (cert.into(), key.into())),

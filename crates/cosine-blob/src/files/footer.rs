@@ -68,3 +68,28 @@ fn length(bytes: &[u8]) -> Option<u64> {
     let trailer = bytes.last_chunk::<{ TRAILER_BYTES as usize }>()?;
     trailer.get(16..24)?.try_into().ok().map(u64::from_le_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A footer as the first format wrote it: it must open for ever.
+    #[test]
+    fn version_1_opens() {
+        let id = BlobId([7; 16]);
+        let table = Table::from_entries(vec![0x995d_c9bb_df19_39fa]); // of "123456789"
+        let covered = [
+            &[0xfa, 0x39, 0x19, 0xdf, 0xbb, 0xc9, 0x5d, 0x99][..],
+            &[7; 16],
+            &[9, 0, 0, 0, 0, 0, 0, 0],
+            &[0, 0, 2, 0],
+            &[1, 0, 0, 0],
+            b"COSBLOB\n",
+        ]
+        .concat();
+        let stored = [&covered[..], &crc64(&covered).to_le_bytes()].concat();
+        assert_eq!(encode(id, 9, &table), stored);
+        assert_eq!(decode(id, &stored).unwrap(), (9, table));
+        assert_eq!(begin(id, 9 + 8 + TRAILER_BYTES, &stored).unwrap(), 9);
+    }
+}

@@ -55,10 +55,13 @@ async fn delete_all(api: &Api, bucket: &Bucket, objects: Vec<ObjectIdentifier>) 
             under_way.spawn(async move { (at, delete_one(&store, &bucket, object).await) });
         }
         let Some(joined) = under_way.join_next().await else { return outcomes };
-        if let Ok((at, deleted)) = joined
-            && let Some(outcome) = outcomes.get_mut(at)
-        {
-            outcome.error = deleted.err();
+        match joined {
+            Ok((at, deleted)) => {
+                if let Some(outcome) = outcomes.get_mut(at) {
+                    outcome.error = deleted.err();
+                }
+            }
+            Err(error) => tracing::error!(%error, "a deletion did not end"),
         }
     }
 }

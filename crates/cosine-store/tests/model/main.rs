@@ -7,9 +7,12 @@
     reason = "a test reports by panicking"
 )]
 
+mod doubt;
+mod promises;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use cosine_kv::{Found, Kv, Outcome, Scan};
@@ -18,6 +21,7 @@ use cosine_store::{
     ManualClock, NewBucket, ObjectAcl, ObjectKey, PutRequest, Rejection, StorageClass, Store,
     Version,
 };
+use doubt::{DoubtState, Doubtful};
 use proptest::prelude::*;
 
 const BUCKETS: [&str; 2] = ["one-1250000000", "two-1250000000"];
@@ -353,67 +357,6 @@ proptest! {
     }
 }
 
-/// A metadata engine that now and then cannot tell what became of a commit: it happened, or it did
-/// not. The commit after that is answered plainly, so that asking again helps.
-#[derive(Debug, Default)]
-struct Doubtful {
-    inner: cosine_kv::Memory,
-    state: Mutex<DoubtState>,
-}
-
-#[derive(Debug, Default)]
-struct DoubtState {
-    armed: bool,
-    random: u64,
-    just_doubted: bool,
-}
-
-/// What becomes of a commit.
-enum Fate {
-    Plain,
-    HappensInDoubt,
-    LostInDoubt,
-}
-
-impl Doubtful {
-    fn next_fate(&self) -> Fate {
-        let mut state = self.state.lock().unwrap();
-        if !state.armed || std::mem::take(&mut state.just_doubted) {
-            return Fate::Plain;
-        }
-        state.random = state.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        state.just_doubted = state.random >> 62 < 2;
-        match state.random >> 62 {
-            0 => Fate::HappensInDoubt,
-            1 => Fate::LostInDoubt,
-            _ => Fate::Plain,
-        }
-    }
-}
-
-#[async_trait::async_trait]
-impl Kv for Doubtful {
-    async fn get(&self, key: &[u8]) -> Result<Option<cosine_kv::Row>, cosine_kv::Error> {
-        self.inner.get(key).await
-    }
-
-    async fn scan(&self, scan: Scan) -> Result<cosine_kv::Page, cosine_kv::Error> {
-        self.inner.scan(scan).await
-    }
-
-    async fn commit(&self, commit: cosine_kv::Commit) -> Result<Outcome, cosine_kv::Error> {
-        match self.next_fate() {
-            Fate::Plain => self.inner.commit(commit).await,
-            Fate::HappensInDoubt => self.inner.commit(commit).await.map(|_| Outcome::Unknown),
-            Fate::LostInDoubt => Ok(Outcome::Unknown),
-        }
-    }
-
-    fn exclusive(&self) -> bool {
-        true
-    }
-}
-
 proptest! {
     #![proptest_config(steps(200))]
     #[test]
@@ -429,169 +372,4 @@ proptest! {
             world.check_everything().await;
         });
     }
-}
-
-/// Any interleaving of copies, puts and deletes on three keys leaves every visible object readable,
-/// and the books in order.
-#[test]
-fn concurrent_self_copies_lose_nothing() {
-    runtime().block_on(async {
-        let mut world = World::new(memory()).await;
-        world.create_bucket(0).await;
-        let tasks: Vec<_> = (0..16u64)
-            .map(|task| {
-                let store = world.store.clone();
-                tokio::spawn(async move { hammer(&store, task).await })
-            })
-            .collect();
-        for task in tasks {
-            task.await.unwrap();
-        }
-        let bucket = world.bucket(0).await.unwrap();
-        for key in &KEYS[..3] {
-            match read_all(&world.store, &bucket, key).await {
-                Ok((version, body)) => assert_eq!(version.size, body.len() as u64),
-                Err(error) => assert!(matches!(error, Error::NoSuchKey), "{error:?}"),
-            }
-        }
-        check_books(&*world.kv).await;
-    });
-}
-
-async fn hammer(store: &Store, task: u64) {
-    let name = BucketName::parse(BUCKETS[0]).unwrap();
-    let mut random = task * 2_654_435_761 + 1;
-    for _ in 0..60 {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let (kind, from, to) =
-            (random >> 33 & 7, (random >> 40) as usize % 3, (random >> 50) as usize % 3);
-        let bucket = store.bucket(&name).await.unwrap();
-        let key = ObjectKey::parse(KEYS[to]).unwrap();
-        let done = match kind {
-            0 => store.delete(&bucket, &key).await,
-            1..=2 => {
-                let request = PutRequest {
-                    bucket,
-                    key,
-                    attributes: marked(b"put"),
-                    acl: ObjectAcl::Default,
-                    class: StorageClass::Standard,
-                    md5: None,
-                    forbid_overwrite: false,
-                };
-                store.put(request, &mut Bytes::from(vec![task as u8; 20_000])).await.map(drop)
-            }
-            _ => copy_between(store, bucket, from, key).await,
-        };
-        assert!(matches!(done, Ok(()) | Err(Error::NoSuchKey)), "{done:?}");
-    }
-}
-
-async fn copy_between(
-    store: &Store,
-    bucket: Bucket,
-    from: usize,
-    key: ObjectKey,
-) -> Result<(), Error> {
-    let source_key = ObjectKey::parse(KEYS[from]).unwrap();
-    let source = store.object(&bucket, &source_key).await?;
-    let request = CopyRequest {
-        source_bucket: bucket.clone(),
-        source_key,
-        source,
-        bucket,
-        key,
-        attributes: Some(marked(b"copy")),
-        acl: ObjectAcl::Default,
-        class: StorageClass::Standard,
-        forbid_overwrite: false,
-    };
-    store.copy(request).await.map(drop)
-}
-
-/// A freeze whose run is gone is thawed by the next writer.
-#[test]
-fn a_bucket_frozen_by_a_run_that_is_gone_thaws() {
-    runtime().block_on(async {
-        let engines = memory();
-        let mut world = World::new(engines.clone()).await;
-        world.create_bucket(0).await;
-        world.put((0, 0), 10, false).await;
-        // Freeze it as a deletion does, and let the run end there.
-        let key = rows(&*world.kv, b"b").await.remove(0);
-        let stored = world.kv.get(&key).await.unwrap().unwrap().value;
-        let run =
-            rows(&*world.kv, b"f").await.remove(0)[1..].try_into().map(u64::from_be_bytes).unwrap();
-        let mut frozen = stored[..stored.len() - 1].to_vec();
-        frozen.push(1);
-        frozen.extend([varint(run), varint(7)].concat());
-        let commit = cosine_kv::Commit {
-            conditions: vec![],
-            writes: vec![cosine_kv::Write::Put(key, frozen.into())],
-        };
-        assert!(matches!(world.kv.commit(commit).await, Ok(cosine_kv::Outcome::Committed(_))));
-        let (bucket, key) = (world.bucket(0).await.unwrap(), ObjectKey::parse("a").unwrap());
-        let delete = world.store.delete(&bucket, &key);
-        let held = tokio::time::timeout(std::time::Duration::from_millis(30), delete);
-        assert!(held.await.is_err(), "writers wait while the run is alive");
-
-        let mut next = World::new(engines).await;
-        next.model.buckets = std::mem::take(&mut world.model.buckets);
-        next.put((0, 0), 20, false).await;
-        next.check_everything().await;
-    });
-}
-
-fn varint(mut n: u64) -> Vec<u8> {
-    let mut out = vec![];
-    while n >= 128 {
-        out.push(n as u8 | 128);
-        n >>= 7;
-    }
-    out.push(n as u8);
-    out
-}
-
-/// A content that the collector has condemned is pardoned by the copy that takes a reference to it.
-#[test]
-fn a_copy_pardons_a_condemned_content() {
-    runtime().block_on(async {
-        let mut world = World::new(memory()).await;
-        world.create_bucket(0).await;
-        world.put((0, 0), 10, false).await;
-        let key = rows(&*world.kv, b"c").await.remove(0);
-        let live = world.kv.get(&key).await.unwrap().unwrap().value;
-        // Version, size, CRC64, MD5 behind its option, state, body: see `docs/format.md`.
-        let state_at = live.len() - 2;
-        let mut condemned = live.to_vec();
-        assert_eq!(std::mem::replace(&mut condemned[state_at], 1), 0);
-        let commit = cosine_kv::Commit {
-            conditions: vec![],
-            writes: vec![cosine_kv::Write::Put(key.clone(), condemned.into())],
-        };
-        assert!(matches!(world.kv.commit(commit).await, Ok(Outcome::Committed(_))));
-
-        world.copy((0, 0), (0, 1), None, false).await;
-        assert_eq!(world.kv.get(&key).await.unwrap().unwrap().value, live);
-        world.check_everything().await;
-    });
-}
-
-/// Metadata beside another store's blobs refuses to open, and nothing is changed.
-#[test]
-fn metadata_and_blobs_of_different_stores_do_not_open() {
-    runtime().block_on(async {
-        let (one, two) = (memory(), memory());
-        let mut world = World::new(one.clone()).await;
-        world.create_bucket(0).await;
-        world.put((0, 0), 100_000, false).await;
-        World::new(two.clone()).await;
-        let empty = memory();
-        for (kv, blobs) in [(&one, &two), (&two, &one), (&one, &empty), (&empty, &one)] {
-            let mixed = Engines { kv: Arc::clone(&kv.kv), blobs: Arc::clone(&blobs.blobs) };
-            let opened = Store::open(mixed, Arc::new(ManualClock::at(1))).await;
-            assert!(matches!(opened, Err(Error::WrongStore)), "{opened:?}");
-        }
-        world.check_everything().await;
-    });
 }
