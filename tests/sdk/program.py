@@ -108,6 +108,8 @@ class Cosine(Server):
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
+            # Python ignores SIGXFSZ, and so shall the program: a write beyond a limit fails, no more.
+            restore_signals=False,
         )
         lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._drain, args=(lines,), daemon=True)

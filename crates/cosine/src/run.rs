@@ -79,6 +79,9 @@ fn start_log(filter: &str) -> Result<(), Error> {
         .with_env_filter(directives)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // A log line that cannot be written must not end what it tells of: by default the complaint
+        // about it goes to stderr as well, and panics there.
+        .log_internal_errors(false)
         .try_init()
         .map_err(|error| refused(error.to_string()))
 }
