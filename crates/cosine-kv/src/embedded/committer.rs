@@ -17,7 +17,7 @@ use crate::{Commit, Error, Outcome, Revision, Write};
 /// A batch waits this long at most for commits that are on their way, ...
 const GATHER_TIME_MAX: Duration = Duration::from_millis(4);
 /// ... and not when none has come for this long.
-const GATHER_GAP_MAX: Duration = Duration::from_micros(500);
+const GATHER_GAP_MAX: Duration = Duration::from_millis(1);
 /// A batch holds this many commits at most.
 const BATCH_COMMITS_MAX: usize = 1024;
 
