@@ -15,6 +15,7 @@ pub async fn all<B: Blobs>(mut open: impl FnMut() -> B) {
     calls_that_are_dropped_half_way_leave_nothing(&open()).await;
     ids_are_used_once(&open()).await;
     deleting_is_final_and_forgiving(&open()).await;
+    what_is_put_aside_is_not_found_and_not_lost(&open()).await;
     listing_pages_through_everything(&open()).await;
     a_store_is_adopted(&open()).await;
 }
@@ -78,7 +79,7 @@ async fn calls_that_are_dropped_half_way_leave_nothing<B: Blobs>(blobs: &B) {
             if let Ok(finished) = tokio::time::timeout(Duration::from_micros(n * 10), finish).await
             {
                 finished.unwrap();
-                blobs.delete(id(n)).await.unwrap();
+                blobs.delete(&[id(n)]).await.unwrap();
             }
         }
     }
@@ -99,10 +100,23 @@ async fn ids_are_used_once<B: Blobs>(blobs: &B) {
 }
 
 async fn deleting_is_final_and_forgiving<B: Blobs>(blobs: &B) {
-    write(blobs, id(1), &pattern(10), 10).await;
-    blobs.delete(id(1)).await.unwrap();
+    for n in 1..4 {
+        write(blobs, id(n), &pattern(10_000), 10_000).await;
+    }
+    blobs.delete(&[id(1), id(2), id(9)]).await.unwrap();
     assert!(matches!(blobs.open(id(1)).await, Err(Error::NotFound(_))));
-    blobs.delete(id(1)).await.unwrap();
+    blobs.delete(&[id(1), id(2)]).await.unwrap();
+    assert_eq!(blobs.list(None, 10).await.unwrap(), vec![id(3)]);
+}
+
+async fn what_is_put_aside_is_not_found_and_not_lost<B: Blobs>(blobs: &B) {
+    assert_eq!(blobs.quarantined().await.unwrap(), vec![]);
+    write(blobs, id(1), &pattern(10), 10).await;
+    blobs.quarantine(id(1)).await.unwrap();
+    blobs.quarantine(id(2)).await.unwrap();
+    assert!(matches!(blobs.open(id(1)).await, Err(Error::NotFound(_))));
+    assert_eq!(blobs.list(None, 10).await.unwrap(), vec![]);
+    assert_eq!(blobs.quarantined().await.unwrap(), vec![id(1)]);
 }
 
 async fn listing_pages_through_everything<B: Blobs>(blobs: &B) {

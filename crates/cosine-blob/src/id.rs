@@ -23,6 +23,11 @@ impl BlobId {
         Self(id.to_be_bytes())
     }
 
+    /// The run that wrote the blob.
+    pub fn run(self) -> RunId {
+        RunId(u128::from_be_bytes(self.0) as u64)
+    }
+
     /// Spreads blobs over 256 directories: the low bytes of time and sequence.
     pub(crate) fn shard(self) -> u8 {
         let id = u128::from_be_bytes(self.0);
@@ -64,6 +69,7 @@ mod tests {
             .map(|(ms, sequence)| BlobId::new(ms, sequence, run));
         assert!(ids.is_sorted());
         assert!(ids.iter().all(|id| id.to_string().ends_with("fffffffffffffffe")));
+        assert!(ids.iter().all(|id| id.run() == run));
         assert!(ids.iter().all(|id| id.to_string().parse() == Ok(*id)));
         assert!("0123".parse::<BlobId>().is_err());
     }

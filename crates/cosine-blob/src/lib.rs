@@ -63,8 +63,15 @@ pub trait Blobs: std::fmt::Debug + Send + Sync + 'static {
     /// Opens a finished blob.
     async fn open(&self, id: BlobId) -> Result<Arc<dyn BlobReader>, Error>;
 
-    /// Removes a blob; removing what is not there is no error.
-    async fn delete(&self, id: BlobId) -> Result<(), Error>;
+    /// Removes blobs for good: once this returns, no power cut brings them back. Removing what is
+    /// not there is no error.
+    async fn delete(&self, ids: &[BlobId]) -> Result<(), Error>;
+
+    /// Puts a blob aside where a person can look at it and nobody finds it by its id.
+    async fn quarantine(&self, id: BlobId) -> Result<(), Error>;
+
+    /// The blobs that were put aside.
+    async fn quarantined(&self) -> Result<Vec<BlobId>, Error>;
 
     /// All blobs, finished or not, a page at a time: those after `after` in the engine's own,
     /// stable order.

@@ -20,6 +20,7 @@ pub struct Memory {
 struct State {
     store: Option<StoreId>,
     blobs: BTreeMap<BlobId, Arc<Blob>>,
+    quarantined: BTreeMap<BlobId, Arc<Blob>>,
 }
 
 #[derive(Debug)]
@@ -48,9 +49,22 @@ impl Blobs for Memory {
         Ok(blob)
     }
 
-    async fn delete(&self, id: BlobId) -> Result<(), Error> {
-        self.state().blobs.remove(&id);
+    async fn delete(&self, ids: &[BlobId]) -> Result<(), Error> {
+        let mut state = self.state();
+        ids.iter().for_each(|id| drop(state.blobs.remove(id)));
         Ok(())
+    }
+
+    async fn quarantine(&self, id: BlobId) -> Result<(), Error> {
+        let mut state = self.state();
+        if let Some(blob) = state.blobs.remove(&id) {
+            state.quarantined.insert(id, blob);
+        }
+        Ok(())
+    }
+
+    async fn quarantined(&self) -> Result<Vec<BlobId>, Error> {
+        Ok(self.state().quarantined.keys().copied().collect())
     }
 
     async fn list(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, Error> {

@@ -20,6 +20,11 @@ pub fn crc64_continue(crc: u64, bytes: &[u8]) -> u64 {
     digest.finalize()
 }
 
+/// The CRC-64/XZ of two runs of bytes, one after the other, of which the second is `length` bytes.
+pub fn crc64_combine(first: u64, second: u64, length: u64) -> u64 {
+    crc_fast::checksum_combine(CrcAlgorithm::Crc64Xz, first, second, length)
+}
+
 /// Running checksums, one for each chunk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
@@ -108,6 +113,8 @@ mod tests {
         assert_eq!(crc64(b""), 0);
         assert_eq!(crc64(b"[Object Content]"), 16_749_565_679_157_681_890);
         assert_eq!(crc64_continue(crc64(b"1234"), b"56789"), crc64(b"123456789"));
+        assert_eq!(crc64_combine(crc64(b"1234"), crc64(b"56789"), 5), crc64(b"123456789"));
+        assert_eq!(crc64_combine(0, crc64(b"1234"), 4), crc64(b"1234"));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub fn store_error(error: Error) -> ApiError {
         }
         Error::WrongStore
         | Error::Damaged(_)
+        | Error::NewerFormat { .. }
+        | Error::Gone
         | Error::Kv(_)
         | Error::Blob(_)
         | Error::System(_) => {

@@ -1,5 +1,6 @@
 //! PUT, HEAD and DELETE Bucket, and the gate that every writer into a bucket passes.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use cosine_blob::RunId;
@@ -66,6 +67,28 @@ impl Bucket {
     }
 }
 
+/// A freeze that this process is deciding under, until it is dropped.
+struct ActiveFreeze {
+    store: Store,
+    token: u64,
+}
+
+impl ActiveFreeze {
+    fn begin(store: &Store, token: u64) -> Self {
+        let mut active = store.inner.freezes.lock().unwrap_or_else(PoisonError::into_inner);
+        active.insert(token);
+        drop(active);
+        Self { store: store.clone(), token }
+    }
+}
+
+impl Drop for ActiveFreeze {
+    fn drop(&mut self) {
+        let active = self.store.inner.freezes.lock();
+        active.unwrap_or_else(PoisonError::into_inner).remove(&self.token);
+    }
+}
+
 impl Store {
     /// Makes a bucket.
     ///
@@ -80,16 +103,13 @@ impl Store {
         if others.await?.found.len() >= BUCKETS_MAX {
             return Err(Error::TooManyBuckets);
         }
-        let uid = Uid::random()?;
+        let uid = self.new_uid()?;
         let created = (self.now() / 1_000_000).cast_signed();
         let record = BucketRecord { uid, region: new.region, created, gate: Gate::Open };
         let acl = key::bucket_acl(uid);
         let commit = Commit {
             conditions: vec![Condition::Absent(key.clone())],
-            writes: vec![
-                Write::Put(key, record.encode()?),
-                Write::Put(acl.clone(), BucketAclRecord { acl: new.acl }.encode()?),
-            ],
+            writes: vec![record.put(key)?, BucketAclRecord { acl: new.acl }.put(acl.clone())?],
         };
         if self.commit(commit, &Proof::Present(acl)).await? {
             Ok(())
@@ -107,8 +127,9 @@ impl Store {
     }
 
     async fn find_bucket(&self, name: &BucketName) -> Result<Option<Bucket>, Error> {
-        let Some(row) = self.kv().get(&key::bucket(name)).await? else { return Ok(None) };
-        let record = BucketRecord::decode(&row.value)?;
+        let key = key::bucket(name);
+        let Some(row) = self.kv().get(&key).await? else { return Ok(None) };
+        let record = BucketRecord::decode(&key, &row.value)?;
         Ok(Some(Bucket { name: name.clone(), record, revision: row.revision }))
     }
 
@@ -117,8 +138,9 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchBucket`] if it went meanwhile.
     pub async fn bucket_acl(&self, bucket: &Bucket) -> Result<BucketAcl, Error> {
-        let row = self.kv().get(&key::bucket_acl(bucket.uid())).await?;
-        Ok(BucketAclRecord::decode(&row.ok_or(Error::NoSuchBucket)?.value)?.acl)
+        let key = key::bucket_acl(bucket.uid());
+        let row = self.kv().get(&key).await?.ok_or(Error::NoSuchBucket)?;
+        Ok(BucketAclRecord::decode(&key, &row.value)?.acl)
     }
 
     /// Removes an empty bucket. Emptiness is decided from a range, so the bucket is frozen first:
@@ -137,7 +159,8 @@ impl Store {
         let mut bucket = self.bucket(name).await?;
         for _ in 0..ATTEMPTS_MAX {
             self.pass_gate(&mut bucket).await?;
-            let token = u64::from_be_bytes(id::random()?);
+            let token = u64::from_be_bytes(id::random(&*self.inner.random)?);
+            let _active = ActiveFreeze::begin(self, token);
             let frozen = Gate::Frozen { run: self.inner.run.id.0, token };
             if !self.set_gate(&mut bucket, frozen).await? {
                 self.refresh(&mut bucket).await?;
@@ -191,7 +214,7 @@ impl Store {
         let record = BucketRecord { gate, ..bucket.record.clone() };
         let commit = Commit {
             conditions: vec![bucket.unchanged()],
-            writes: vec![Write::Put(key::bucket(&bucket.name), record.encode()?)],
+            writes: vec![record.put(key::bucket(&bucket.name))?],
         };
         match self.kv().commit(commit).await? {
             Outcome::Committed(revision) => {
@@ -206,11 +229,22 @@ impl Store {
         }
     }
 
-    /// Waits until writers may pass. A freeze whose run is gone is thawed by whoever meets it.
+    /// Whether somebody may be deciding under a freeze. This process knows of its own; one that it
+    /// could not undo is nobody's any more.
+    async fn may_be_deciding(&self, run: RunId, token: u64) -> Result<bool, Error> {
+        if run == self.inner.run.id {
+            let active = self.inner.freezes.lock().unwrap_or_else(PoisonError::into_inner);
+            return Ok(active.contains(&token));
+        }
+        run::is_alive(self.kv(), run).await
+    }
+
+    /// Waits until writers may pass. A freeze under which nobody decides any more is thawed by
+    /// whoever meets it.
     pub(crate) async fn pass_gate(&self, bucket: &mut Bucket) -> Result<(), Error> {
         for _ in 0..FREEZE_WAITS_MAX {
-            let Gate::Frozen { run, .. } = bucket.record.gate else { return Ok(()) };
-            if run::is_alive(self.kv(), RunId(run)).await? {
+            let Gate::Frozen { run, token } = bucket.record.gate else { return Ok(()) };
+            if self.may_be_deciding(RunId(run), token).await? {
                 tokio::time::sleep(FREEZE_WAIT).await;
             } else if self.set_gate(bucket, Gate::Open).await? {
                 return Ok(());

@@ -1,7 +1,8 @@
 //! Time, handed in.
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Where the time comes from, so that tests never sleep for it.
 pub trait Clock: std::fmt::Debug + Send + Sync + 'static {
@@ -12,37 +13,61 @@ pub trait Clock: std::fmt::Debug + Send + Sync + 'static {
     fn now_seconds(&self) -> u64 {
         self.now_micros() / 1_000_000
     }
+
+    /// Time since some moment of this process. Never steps, whatever is done to the calendar: what
+    /// silence and throttles are measured by.
+    fn elapsed(&self) -> Duration;
 }
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
+static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 impl Clock for SystemClock {
     fn now_micros(&self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
+
+    fn elapsed(&self) -> Duration {
+        ORIGIN.elapsed()
+    }
 }
 
 /// A clock that stands where it is put.
 #[derive(Debug, Default)]
-pub struct ManualClock(AtomicU64);
+pub struct ManualClock {
+    calendar: AtomicU64,
+    elapsed: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock at this many microseconds since 1970 UTC.
     pub fn at(micros: u64) -> Self {
-        Self(AtomicU64::new(micros))
+        Self { calendar: AtomicU64::new(micros), elapsed: AtomicU64::new(0) }
     }
 
-    /// Puts the clock to this many microseconds since 1970 UTC.
+    /// Puts the calendar to this many microseconds since 1970 UTC: forward or back.
     pub fn set(&self, micros: u64) {
-        self.0.store(micros, Ordering::Relaxed);
+        self.calendar.store(micros, Ordering::Relaxed);
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.calendar.fetch_add(micros, Ordering::Relaxed);
+        self.elapsed.fetch_add(micros, Ordering::Relaxed);
     }
 }
 
 impl Clock for ManualClock {
     fn now_micros(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.calendar.load(Ordering::Relaxed)
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.elapsed.load(Ordering::Relaxed))
     }
 }

@@ -14,6 +14,9 @@ use crate::{Error, Store, key};
 /// Contents up to this many bytes lie in the metadata, and cost no file.
 pub const INLINE_BYTES_MAX: usize = 16 << 10;
 
+/// Up to this many bytes are hashed where they are: to hand them to another thread takes as long.
+const HASHED_IN_PLACE_BYTES_MAX: usize = 64 << 10;
+
 /// A content that has arrived and that nothing refers to yet. If it is dropped without
 /// [`keep`](Arrived::keep), its blob goes away again.
 #[derive(Debug)]
@@ -47,7 +50,7 @@ impl Drop for UnclaimedBlob {
         let (id, store) = (self.id, self.store.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                if let Err(error) = store.blobs().delete(id).await {
+                if let Err(error) = store.blobs().delete(&[id]).await {
                     tracing::warn!(%id, %error, "a blob that nothing refers to stays behind");
                 }
             });
@@ -60,7 +63,7 @@ impl Store {
     pub(crate) async fn receive(&self, source: &mut dyn ByteSource) -> Result<Arrived, Error> {
         let mut blocks = Blocks::new(source);
         let first = blocks.next().await?;
-        let uid = Uid::random()?;
+        let uid = self.new_uid()?;
         if first.last && first.bytes.len() <= INLINE_BYTES_MAX {
             let (size, crc64) = (first.bytes.len() as u64, crc64(&first.bytes));
             let md5 = Md5::digest(&first.bytes).into();
@@ -95,6 +98,10 @@ async fn write_blob(
 }
 
 async fn hash(mut md5: Md5, bytes: Bytes) -> Result<Md5, Error> {
+    if bytes.len() <= HASHED_IN_PLACE_BYTES_MAX {
+        md5.update(&bytes);
+        return Ok(md5);
+    }
     let hashed = tokio::task::spawn_blocking(move || {
         md5.update(&bytes);
         md5
@@ -114,14 +121,13 @@ impl Arrived {
             }
             Place::Blob(blob) => {
                 conditions.push(blob.store.inner.run.stands());
-                let reference = ReferenceRecord {}.encode()?;
-                writes.push(Write::Put(key::blob_reference(blob.id, self.uid), reference));
+                writes.push(ReferenceRecord {}.put(key::blob_reference(blob.id, self.uid))?);
                 Body::Extents(vec![Extent::whole(blob.id, self.size, self.crc64)])
             }
         };
         let (size, crc64, md5) = (self.size, self.crc64, Some(self.md5));
         let record = ContentRecord { size, crc64, md5, state: ContentState::Live, body };
-        writes.push(Write::Put(key::content(self.uid), record.encode()?));
+        writes.push(record.put(key::content(self.uid))?);
         Ok((conditions, writes))
     }
 

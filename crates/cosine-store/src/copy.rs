@@ -64,7 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Rejected`], [`Error::AlreadyExists`], [`Error::NoSuchBucket`],
-    /// [`Error::NoSuchKey`]: then the destination is untouched.
+    /// [`Error::Gone`] if the source went meanwhile: then the destination is untouched.
     pub async fn copy(&self, request: CopyRequest) -> Result<Version, Error> {
         let plan = plan(&request);
         tracing::debug!(?plan, source = %request.source_key.as_str(), "copy");

@@ -50,6 +50,17 @@ pub enum Error {
     /// A stored record is not what was written.
     #[error("damaged: {0}")]
     Damaged(String),
+    /// A stored record is of a format that a newer program wrote.
+    #[error("a {record} record of format {version}: written by a newer version of Cosine")]
+    NewerFormat {
+        /// Which kind of record.
+        record: &'static str,
+        /// Its format version.
+        version: u8,
+    },
+    /// The version that was read has gone meanwhile, and its content with it: read the key again.
+    #[error("the version is gone")]
+    Gone,
     /// A sync failed earlier; nothing is written until the store is opened again.
     #[error("the store is read-only after a failed sync: restart to recover")]
     Unavailable,

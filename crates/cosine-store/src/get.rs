@@ -19,27 +19,29 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchKey`].
     pub async fn object(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Version, Error> {
-        let row = self.kv().get(&key::current(bucket.uid(), key)).await?.ok_or(Error::NoSuchKey)?;
-        Version::decode(&row.value)
+        let key = key::current(bucket.uid(), key);
+        let row = self.kv().get(&key).await?.ok_or(Error::NoSuchKey)?;
+        Version::decode(&key, &row.value)
     }
 
     /// Opens a range of a version's bytes.
     ///
     /// # Errors
-    /// [`Error::NoSuchKey`] if the version went meanwhile, [`Error::Damaged`].
+    /// [`Error::Gone`] if the version went meanwhile, [`Error::Damaged`].
     pub async fn read(&self, version: &Version, range: Range<u64>) -> Result<ObjectReader, Error> {
         if range.is_empty() {
             return Ok(ObjectReader::default());
         }
-        let row = self.kv().get(&key::content(version.content)).await?.ok_or(Error::NoSuchKey)?;
-        let content = ContentRecord::decode(&row.value)?;
+        let key = key::content(version.content);
+        let row = self.kv().get(&key).await?.ok_or(Error::Gone)?;
+        let content = ContentRecord::decode(&key, &row.value)?;
         if range.end > content.size {
             return Err(Error::Damaged("a version is larger than its content".to_owned()));
         }
         match content.body {
             Body::Inline => {
                 let row = self.kv().get(&key::inline(version.content)).await?;
-                let bytes = row.ok_or(Error::NoSuchKey)?.value;
+                let bytes = row.ok_or(Error::Gone)?.value;
                 if crc64(&bytes) != content.crc64 || bytes.len() as u64 != content.size {
                     return Err(Error::Damaged("an inline content is not what was written".into()));
                 }

@@ -1,5 +1,6 @@
 //! Identities that the store makes.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use cosine_blob::{BlobId, RunId};
@@ -9,20 +10,38 @@ use crate::Error;
 
 /// The internal identity of a bucket, a version or a content: random, and never used again. It is
 /// not the public version id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Uid(pub [u8; 16]);
 
-impl Uid {
-    /// A new one.
-    pub fn random() -> Result<Self, Error> {
-        Ok(Self(random()?))
+impl fmt::Display for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 
-/// Random bytes from the operating system.
-pub fn random<const N: usize>() -> Result<[u8; N], Error> {
+/// Where random bytes come from, so that a test can run twice the same way.
+pub trait Random: std::fmt::Debug + Send + Sync + 'static {
+    /// Fills `bytes`. What is drawn must not be guessable, nor come again.
+    ///
+    /// # Errors
+    /// [`Error::System`] if there are none.
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error>;
+}
+
+/// The operating system's random bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
+        getrandom::fill(bytes).map_err(|error| Error::System(error.to_string()))
+    }
+}
+
+/// `N` random bytes.
+pub fn random<const N: usize>(source: &dyn Random) -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| Error::System(error.to_string()))?;
+    source.fill(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -19,6 +19,16 @@ pub fn store() -> Vec<u8> {
     join(b'm', &[b"store"])
 }
 
+/// What collectors did.
+pub fn ledger() -> Vec<u8> {
+    join(b'm', &[b"ledger"])
+}
+
+/// How far the scrub has come.
+pub fn scrub() -> Vec<u8> {
+    join(b'm', &[b"scrub"])
+}
+
 /// A run's fence: while it stands, the run may refer to blobs that it wrote.
 pub fn fence(run: RunId) -> Vec<u8> {
     join(b'f', &[&run.0.to_be_bytes()])
@@ -37,6 +47,21 @@ pub fn heartbeat(run: RunId) -> Vec<u8> {
 /// Every heartbeat begins with this.
 pub fn heartbeats() -> Vec<u8> {
     join(b't', &[])
+}
+
+/// A run that is over.
+pub fn over(run: RunId) -> Vec<u8> {
+    join(b'o', &[&run.0.to_be_bytes()])
+}
+
+/// The run in the key of a row that is keyed by one.
+pub fn run_of(key: &[u8]) -> Option<RunId> {
+    key.get(1..)?.try_into().ok().map(u64::from_be_bytes).map(RunId)
+}
+
+/// Every run that is over begins with this.
+pub fn overs() -> Vec<u8> {
+    join(b'o', &[])
 }
 
 /// A bucket: the gate of everything in it.
@@ -75,6 +100,12 @@ pub fn current(bucket: Uid, key: &ObjectKey) -> Vec<u8> {
     join(b'k', &[&bucket.0, key.as_str().as_bytes()])
 }
 
+/// The bucket and the object key in the key of a head or of a current version.
+pub fn place_of(key: &[u8]) -> Option<(Uid, String)> {
+    let (bucket, name) = key.get(1..)?.split_first_chunk::<16>()?;
+    Some((Uid(*bucket), String::from_utf8(name.to_vec()).ok()?))
+}
+
 /// Every current version in a bucket whose key begins with `prefix` begins with this.
 pub fn currents(bucket: Uid, prefix: &str) -> Vec<u8> {
     join(b'k', &[&bucket.0, prefix.as_bytes()])
@@ -88,6 +119,16 @@ pub fn content(uid: Uid) -> Vec<u8> {
     join(b'c', &[&uid.0])
 }
 
+/// Every content begins with this.
+pub fn contents() -> Vec<u8> {
+    join(b'c', &[])
+}
+
+/// The uid in the key of a content, or of a row that is keyed like one.
+pub fn content_uid(key: &[u8]) -> Option<Uid> {
+    key.get(1..)?.try_into().ok().map(Uid)
+}
+
 /// The bytes of a content that is small enough to lie here.
 pub fn inline(content: Uid) -> Vec<u8> {
     join(b'i', &[&content.0])
@@ -98,12 +139,62 @@ pub fn content_reference(content: Uid, owner: Uid) -> Vec<u8> {
     join(b'r', &[b"c", &content.0, &owner.0])
 }
 
+/// Every reference to a content begins with this.
+pub fn content_references(content: Uid) -> Vec<u8> {
+    join(b'r', &[b"c", &content.0])
+}
+
+/// Every reference to a blob begins with this.
+pub fn blob_references(blob: BlobId) -> Vec<u8> {
+    join(b'r', &[b"b", &blob.0])
+}
+
 /// A content's reference to a blob.
 pub fn blob_reference(blob: BlobId, owner: Uid) -> Vec<u8> {
     join(b'r', &[b"b", &blob.0, &owner.0])
 }
 
+/// What a reference is to (`c` a content, `b` a blob), its target, and who holds it.
+pub fn reference_of(key: &[u8]) -> Option<(u8, [u8; 16], Uid)> {
+    let (kind, rest) = key.get(1..)?.split_first()?;
+    let (target, owner) = rest.split_first_chunk::<16>()?;
+    matches!(kind, b'b' | b'c').then_some((*kind, *target, Uid(owner.try_into().ok()?)))
+}
+
 /// A content that lost a reference: where the collector looks.
 pub fn released(content: Uid) -> Vec<u8> {
     join(b'q', &[&content.0])
+}
+
+/// Every content that lost a reference begins with this.
+pub fn all_released() -> Vec<u8> {
+    join(b'q', &[])
+}
+
+/// A blob that goes once the grace has passed. Sorted by the time of its doom, so that what is due
+/// comes first. Each content that let go of the blob dooms it on its own; an orphan has no content.
+pub fn doomed(at: u64, blob: BlobId, content: Option<Uid>) -> Vec<u8> {
+    join(b'd', &[&at.to_be_bytes(), &blob.0, content.as_ref().map_or(&[], |uid| &uid.0)])
+}
+
+/// Every doomed blob begins with this.
+pub fn all_doomed() -> Vec<u8> {
+    join(b'd', &[])
+}
+
+/// When a blob was doomed, and which it is.
+pub fn doom_of(key: &[u8]) -> Option<(u64, BlobId)> {
+    let (at, rest) = key.get(1..)?.split_first_chunk::<8>()?;
+    let (blob, content) = rest.split_first_chunk::<16>()?;
+    matches!(content.len(), 0 | 16).then_some((u64::from_be_bytes(*at), BlobId(*blob)))
+}
+
+/// A content that is damaged.
+pub fn damage(content: Uid) -> Vec<u8> {
+    join(b'x', &[&content.0])
+}
+
+/// Every content that is damaged begins with this.
+pub fn damages() -> Vec<u8> {
+    join(b'x', &[])
 }

@@ -8,11 +8,14 @@
 
 mod bucket;
 mod clock;
+mod collector;
 mod commit;
 mod content;
 mod copy;
+mod damage;
 mod delete;
 mod error;
+pub mod fsck;
 mod get;
 mod id;
 mod key;
@@ -22,23 +25,33 @@ mod publish;
 mod put;
 mod record;
 mod run;
+mod scrub;
 mod source;
+mod verify;
 
 pub use bucket::{Bucket, NewBucket};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use collector::{Collected, Collector, CollectorOptions, Ledger};
 pub use copy::{CopyPlan, CopyRequest, Rejection, plan};
+pub use damage::Damage;
 pub use error::Error;
 pub use get::ObjectReader;
+pub use id::{Random, SystemRandom, Uid};
 pub use list::{BucketPage, Entry, ListOptions, ObjectPage};
 pub use name::{BucketName, KEY_BYTES_MAX, NameError, ObjectKey};
 pub use put::PutRequest;
-pub use record::{Attributes, BucketAcl, Etag, ObjectAcl, StorageClass, Version};
+pub use record::{
+    Attributes, BucketAcl, Census, DamageRecord, Etag, LedgerRecord, ObjectAcl, StorageClass,
+    Version,
+};
+pub use scrub::{Scrub, ScrubOptions, ScrubStatus};
 pub use source::{ByteSource, SourceError};
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use cosine_blob::{BlobId, Blobs, StoreId};
-use cosine_kv::{Commit, Condition, Kv, Outcome, Write};
+use cosine_kv::{Commit, Condition, Kv, Outcome};
 
 use id::BlobIds;
 use record::{Record, StoreRecord};
@@ -64,8 +77,11 @@ struct Inner {
     kv: Arc<dyn Kv>,
     blobs: Arc<dyn Blobs>,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
     run: Run,
     blob_ids: BlobIds,
+    /// The freezes that this process is deciding under, by their tokens.
+    freezes: Mutex<BTreeSet<u64>>,
 }
 
 impl Store {
@@ -75,11 +91,33 @@ impl Store {
     /// [`Error::WrongStore`] if metadata and blobs belong to different stores: then nothing is
     /// changed.
     pub async fn open(engines: Engines, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        Self::open_with(engines, clock, Arc::new(SystemRandom)).await
+    }
+
+    /// The same, with another source of random bytes.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub async fn open_with(
+        engines: Engines,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, Error> {
         let Engines { kv, blobs } = engines;
-        identify(&*kv, &*blobs).await?;
-        let run = Run::start(&*kv, &*clock).await?;
+        identify(&*kv, &*blobs, &*random).await?;
+        let run = Run::start(&*kv, &*clock, &*random).await?;
         let blob_ids = BlobIds::new(run.id);
-        Ok(Self { inner: Arc::new(Inner { kv, blobs, clock, run, blob_ids }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                kv,
+                blobs,
+                clock,
+                random,
+                run,
+                blob_ids,
+                freezes: Mutex::default(),
+            }),
+        })
     }
 
     /// Says that this run is alive. To be called every [`HEARTBEAT_SECONDS`] or so.
@@ -103,6 +141,11 @@ impl Store {
         self.inner.clock.now_micros()
     }
 
+    /// An identity that was never used.
+    fn new_uid(&self) -> Result<Uid, Error> {
+        id::random(&*self.inner.random).map(Uid)
+    }
+
     fn next_blob_id(&self) -> BlobId {
         self.inner.blob_ids.next(self.now())
     }
@@ -113,10 +156,10 @@ pub const HEARTBEAT_SECONDS: u64 = 30;
 
 /// Sees to it that metadata and blobs carry one store id. A new store marks its blobs first, so
 /// that a crash between the two leaves blobs which an empty metadata engine may adopt.
-async fn identify(kv: &dyn Kv, blobs: &dyn Blobs) -> Result<(), Error> {
+async fn identify(kv: &dyn Kv, blobs: &dyn Blobs, random: &dyn Random) -> Result<(), Error> {
     let key = key::store();
     let known = match kv.get(&key).await? {
-        Some(row) => Some(StoreId(StoreRecord::decode(&row.value)?.id)),
+        Some(row) => Some(StoreId(StoreRecord::decode(&key, &row.value)?.id)),
         None => None,
     };
     let marked = blobs.store_id().await?;
@@ -128,12 +171,12 @@ async fn identify(kv: &dyn Kv, blobs: &dyn Blobs) -> Result<(), Error> {
     }
     let store = match marked {
         Some(store) => store,
-        None => StoreId(u128::from_be_bytes(id::random()?)),
+        None => StoreId(u128::from_be_bytes(id::random(random)?)),
     };
     blobs.adopt(store).await?;
     let commit = Commit {
         conditions: vec![Condition::Absent(key.clone())],
-        writes: vec![Write::Put(key, StoreRecord { id: store.0 }.encode()?)],
+        writes: vec![StoreRecord { id: store.0 }.put(key)?],
     };
     match kv.commit(commit).await? {
         Outcome::Committed(_) => Ok(()),

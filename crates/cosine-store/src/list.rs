@@ -98,7 +98,11 @@ impl Store {
             if let Found::Row(key, row) = found {
                 let name = String::from_utf8_lossy(key::bucket_name(&key)).into_owned();
                 let name = BucketName::stored(name, appid);
-                buckets.push(Bucket::new(name, BucketRecord::decode(&row.value)?, row.revision));
+                buckets.push(Bucket::new(
+                    name,
+                    BucketRecord::decode(&key, &row.value)?,
+                    row.revision,
+                ));
             }
         }
         Ok(BucketPage { buckets, truncated: page.more })
@@ -132,9 +136,10 @@ fn entry(found: Found) -> Result<Entry, Error> {
         String::from_utf8(name).map_err(|_| Error::Damaged("a stored key is not UTF-8".to_owned()))
     };
     Ok(match found {
-        Found::Row(key, row) => {
-            Entry::Object(ObjectKey::stored(name(&key)?), Box::new(Version::decode(&row.value)?))
-        }
+        Found::Row(key, row) => Entry::Object(
+            ObjectKey::stored(name(&key)?),
+            Box::new(Version::decode(&key, &row.value)?),
+        ),
         Found::CommonPrefix(prefix) => Entry::CommonPrefix(name(&prefix)?),
     })
 }

@@ -58,12 +58,14 @@ impl Store {
     /// Reads what a commit on this key depends on. The head comes first: whatever touches the key
     /// after that rewrites the head, and the commit then conflicts.
     pub(crate) async fn key_state(&self, bucket: Uid, key: &ObjectKey) -> Result<KeyState, Error> {
-        let Some(row) = self.kv().get(&key::head(bucket, key)).await? else {
+        let head_key = key::head(bucket, key);
+        let Some(row) = self.kv().get(&head_key).await? else {
             return Ok(KeyState { head: None, current: None });
         };
-        let head = (HeadRecord::decode(&row.value)?, row.revision);
-        let current = self.kv().get(&key::current(bucket, key)).await?;
-        let current = current.map(|row| Version::decode(&row.value)).transpose()?;
+        let head = (HeadRecord::decode(&head_key, &row.value)?, row.revision);
+        let current_key = key::current(bucket, key);
+        let current = self.kv().get(&current_key).await?;
+        let current = current.map(|row| Version::decode(&current_key, &row.value)).transpose()?;
         Ok(KeyState { head: Some(head), current })
     }
 
@@ -121,7 +123,7 @@ impl Store {
             }
         };
         let version = Version {
-            uid: Uid::random()?,
+            uid: self.new_uid()?,
             order: state.next_order(now),
             content,
             size: publication.size,
@@ -140,10 +142,9 @@ impl Store {
         );
         conditions.push(bucket.unchanged());
         conditions.push(state.untouched(head.clone()));
-        writes.push(Write::Put(head, HeadRecord { newest: version.order }.encode()?));
-        writes.push(Write::Put(current, version.encode()?));
-        let reference = key::content_reference(content, version.uid);
-        writes.push(Write::Put(reference, ReferenceRecord {}.encode()?));
+        writes.push(HeadRecord { newest: version.order }.put(head)?);
+        writes.push(version.put(current)?);
+        writes.push(ReferenceRecord {}.put(key::content_reference(content, version.uid))?);
         if let Some(old) = &state.current {
             writes.extend(release(old, now)?);
         }
@@ -155,13 +156,13 @@ impl Store {
     async fn share(&self, content: Uid) -> Result<(Condition, Vec<Write>), Error> {
         let key = key::content(content);
         // Gone only if every version that pointed at it went since the source was read.
-        let row = self.kv().get(&key).await?.ok_or(Error::NoSuchKey)?;
-        let mut record = ContentRecord::decode(&row.value)?;
+        let row = self.kv().get(&key).await?.ok_or(Error::Gone)?;
+        let mut record = ContentRecord::decode(&key, &row.value)?;
         let pardon = match record.state {
             ContentState::Live => vec![],
             ContentState::Condemned => {
                 record.state = ContentState::Live;
-                vec![Write::Put(key.clone(), record.encode()?)]
+                vec![record.put(key.clone())?]
             }
         };
         Ok((Condition::Unchanged(key, row.revision), pardon))
@@ -173,6 +174,6 @@ impl Store {
 pub fn release(version: &Version, now: u64) -> Result<[Write; 2], Error> {
     Ok([
         Write::Delete(key::content_reference(version.content, version.uid)),
-        Write::Put(key::released(version.content), ReleasedRecord { at: now }.encode()?),
+        ReleasedRecord { at: now }.put(key::released(version.content))?,
     ])
 }

@@ -1,17 +1,23 @@
 //! What is stored. Normative: `docs/format.md`.
 //!
-//! A record is one byte of format version, then its fields in postcard encoding. Enums may grow at
-//! the end; everything else is a new version, and old ones stay readable.
+//! A record is one byte of format version, its fields in postcard encoding, and a checksum over its
+//! key and all of that. Enums may grow at the end; everything else is a new version, and old ones
+//! stay readable.
 
 use std::fmt;
 
 use bytes::Bytes;
 use cosine_blob::BlobId;
+use cosine_kv::Write;
+use crc_fast::{CrcAlgorithm, Digest};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 use crate::id::Uid;
+
+/// Bytes of the checksum that ends every record.
+const SUM_BYTES: usize = 4;
 
 /// A stored record of a known format version.
 pub trait Record: Serialize + DeserializeOwned {
@@ -20,23 +26,51 @@ pub trait Record: Serialize + DeserializeOwned {
     /// The format version that is written.
     const VERSION: u8;
 
-    /// The record as stored.
-    fn encode(&self) -> Result<Bytes, Error> {
+    /// The record as it is stored under `key`.
+    fn encode(&self, key: &[u8]) -> Result<Bytes, Error> {
         let fields = postcard::to_extend(self, vec![Self::VERSION]);
-        fields.map(Bytes::from).map_err(|error| Error::System(format!("{}: {error}", Self::NAME)))
+        let mut stored =
+            fields.map_err(|error| Error::System(format!("{}: {error}", Self::NAME)))?;
+        let sum = checksum(key, &stored);
+        stored.extend_from_slice(&sum.to_le_bytes());
+        Ok(Bytes::from(stored))
     }
 
-    /// Reads a stored record.
-    fn decode(stored: &[u8]) -> Result<Self, Error> {
-        match stored.split_first() {
-            Some((&version, fields)) if version == Self::VERSION => postcard::from_bytes(fields)
-                .map_err(|error| Error::Damaged(format!("{} record: {error}", Self::NAME))),
-            Some((version, _)) => {
-                Err(Error::Damaged(format!("{} record of unknown format {version}", Self::NAME)))
+    /// The write that stores the record under `key`.
+    fn put(&self, key: Vec<u8>) -> Result<Write, Error> {
+        let value = self.encode(&key)?;
+        Ok(Write::Put(key, value))
+    }
+
+    /// Reads what is stored under `key`.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if it is not what was written, or was written under another key;
+    /// [`Error::NewerFormat`] if a newer program wrote it.
+    fn decode(key: &[u8], stored: &[u8]) -> Result<Self, Error> {
+        let damaged = |why: &str| Error::Damaged(format!("{} record: {why}", Self::NAME));
+        let (content, sum) =
+            stored.split_last_chunk::<SUM_BYTES>().ok_or_else(|| damaged("it is cut"))?;
+        if checksum(key, content) != u32::from_le_bytes(*sum) {
+            return Err(damaged("its checksum does not fit"));
+        }
+        match content.split_first() {
+            Some((&version, fields)) if version == Self::VERSION => {
+                postcard::from_bytes(fields).map_err(|error| damaged(&error.to_string()))
             }
-            None => Err(Error::Damaged(format!("{} record is empty", Self::NAME))),
+            Some((&version, _)) => Err(Error::NewerFormat { record: Self::NAME, version }),
+            None => Err(damaged("it is empty")),
         }
     }
+}
+
+/// CRC-32C over a record's key and what is stored before the checksum: a record that strayed to
+/// another key is damage too.
+fn checksum(key: &[u8], content: &[u8]) -> u32 {
+    let mut digest = Digest::new(CrcAlgorithm::Crc32Iscsi);
+    digest.update(key);
+    digest.update(content);
+    digest.finalize() as u32
 }
 
 macro_rules! records {
@@ -59,6 +93,11 @@ records! {
     ContentRecord: "content", 1;
     ReferenceRecord: "reference", 1;
     ReleasedRecord: "released", 1;
+    OverRecord: "over", 1;
+    DoomedRecord: "doomed", 1;
+    LedgerRecord: "ledger", 1;
+    ScrubRecord: "scrub", 1;
+    DamageRecord: "damage", 1;
 }
 
 /// The store that the metadata belongs to.
@@ -324,89 +363,79 @@ pub struct ReleasedRecord {
     pub at: u64,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Bytes as the first format wrote them: they must open for ever.
-    #[test]
-    fn version_1_records_open() {
-        let version = Version {
-            uid: Uid([1; 16]),
-            order: 1_586_542_830_000_001,
-            content: Uid([2; 16]),
-            size: 16,
-            etag: Etag { digest: [3; 16], parts: 0 },
-            crc64: 16_749_565_679_157_681_890,
-            class: StorageClass::Standard,
-            kind: ObjectKind::Normal,
-            sse: Sse::None,
-            acl: ObjectAcl::PublicRead,
-            attributes: Attributes {
-                system: vec![("content-type".into(), b"a/b".to_vec())],
-                user: vec![("via".into(), b"x".to_vec())],
-            },
-            tags: vec![],
-        };
-        let stored = hex(
-            "01 01010101010101010101010101010101 81afb6cebcdee802 02020202020202020202020202020202 \
-             10 03030303030303030303030303030303 00 e2bd9282e0a79ab9e801 00 00 00 02 \
-             01 0c 636f6e74656e742d74797065 03 612f62 01 03 766961 01 78 00",
-        );
-        assert_eq!(version.encode().unwrap(), stored);
-        assert_eq!(Version::decode(&stored).unwrap(), version);
-        assert_eq!(version.last_modified(), 1_586_542_830);
-        assert_eq!(version.etag.to_string(), "03030303030303030303030303030303");
-
-        let content = ContentRecord {
-            size: 300,
-            crc64: 1,
-            md5: Some([4; 16]),
-            state: ContentState::Live,
-            body: Body::Extents(vec![Extent::whole(BlobId([5; 16]), 300, 1)]),
-        };
-        let stored = hex("01 ac02 01 01 04040404040404040404040404040404 00 01 01 \
-             05050505050505050505050505050505 00 ac02 01 00");
-        assert_eq!(content.encode().unwrap(), stored);
-        assert_eq!(ContentRecord::decode(&stored).unwrap(), content);
-    }
-
-    #[test]
-    fn version_1_of_the_small_records_opens() {
-        fn check<R: Record + PartialEq + std::fmt::Debug>(record: R, stored: &str) {
-            let stored = hex(stored);
-            assert_eq!(record.encode().unwrap(), stored, "{record:?}");
-            assert_eq!(R::decode(&stored).unwrap(), record);
-        }
-        let bucket = |gate| BucketRecord {
-            uid: Uid([1; 16]),
-            region: "ap-x".into(),
-            created: 1_586_542_830,
-            gate,
-        };
-        let head = "01 01010101010101010101010101010101 04 61702d78 dce385e90b";
-        check(bucket(Gate::Open), &format!("{head} 00"));
-        check(bucket(Gate::Frozen { run: 300, token: 1 }), &format!("{head} 01 ac02 01"));
-        check(BucketAclRecord { acl: BucketAcl::PublicReadWrite }, "01 02");
-        check(StoreRecord { id: 300 }, "01 ac02");
-        check(FenceRecord { began: 300 }, "01 ac02");
-        check(HeartbeatRecord { at: 300 }, "01 ac02");
-        check(HeadRecord { newest: 300 }, "01 ac02");
-        check(ReferenceRecord {}, "01");
-        check(ReleasedRecord { at: 300 }, "01 ac02");
-    }
-
-    #[test]
-    fn what_is_no_record_is_damage_and_no_panic() {
-        for stored in [&b""[..], b"\x01", b"\x02\x00", b"\x01\xff\xff\xff\xff"] {
-            assert!(matches!(Version::decode(stored), Err(Error::Damaged(_))));
-        }
-    }
-
-    fn hex(text: &str) -> Vec<u8> {
-        let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
-        let byte =
-            |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-        digits.chunks(2).map(byte).collect()
-    }
+/// A run that is over: whatever it wrote and nobody refers to is an orphan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OverRecord {
+    /// Whether its orphans have been doomed.
+    pub swept: bool,
 }
+
+/// A blob that goes once the grace has passed, if nobody refers to it then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoomedRecord {
+    /// What will come back: bytes of data; 0 for a blob that was never finished.
+    pub bytes: u64,
+}
+
+/// What collectors did. They alone write it, in the commits of which it tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerRecord {
+    /// Blobs that are doomed.
+    pub doomed_blobs: u64,
+    /// Bytes of data in them.
+    pub doomed_bytes: u64,
+    /// Blobs that were deleted, ever.
+    pub reclaimed_blobs: u64,
+    /// Inline contents that were removed, ever.
+    pub reclaimed_inline: u64,
+    /// Bytes of data in both.
+    pub reclaimed_bytes: u64,
+    /// Blobs that nothing explains, ever put aside.
+    pub quarantined_blobs: u64,
+}
+
+/// How far the scrub has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubRecord {
+    /// The pass under way, or the last one; 0 before the first.
+    pub pass: u64,
+    /// When it began, microseconds since 1970 UTC.
+    pub began: u64,
+    /// The last content that it has dealt with.
+    pub cursor: Option<Uid>,
+    /// What it has seen so far.
+    pub seen: Census,
+    /// What the last complete pass saw.
+    pub last: Census,
+    /// When that one ended, microseconds since 1970 UTC.
+    pub last_ended: Option<u64>,
+}
+
+/// Contents, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Census {
+    /// Contents that a version refers to.
+    pub live: u64,
+    /// Bytes in them, each counted once.
+    pub live_bytes: u64,
+    /// Live contents that more than one version refers to.
+    pub shared: u64,
+    /// Bytes that copies would take if they did not share.
+    pub shared_bytes: u64,
+    /// Contents that are damaged.
+    pub damaged: u64,
+}
+
+/// A content whose stored bytes are not what was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamageRecord {
+    /// When it was found, microseconds since 1970 UTC.
+    pub at: u64,
+    /// What is wrong.
+    pub what: String,
+    /// Objects that show it: bucket, key and the order of the version. The first hundred.
+    pub objects: Vec<(String, String, u64)>,
+}
+
+#[cfg(test)]
+mod tests;

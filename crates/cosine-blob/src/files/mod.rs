@@ -8,7 +8,8 @@ mod footer;
 mod reader;
 mod writer;
 
-use std::fs::{File, create_dir_all, read_dir, read_to_string, remove_file};
+use std::collections::BTreeSet;
+use std::fs::{File, create_dir_all, read_dir, read_to_string, remove_file, rename};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ pub struct Files {
 
 /// Holds the id of the store that the blobs belong to.
 const STORE_FILE: &str = "STORE";
+/// Holds the blobs that were put aside.
+const QUARANTINE: &str = "quarantine";
 
 impl Files {
     /// Opens the engine in `directory`, which is made if it is not there. With `durable`, a
@@ -47,6 +50,13 @@ impl Files {
 
     fn directory(&self, shard: u8) -> PathBuf {
         self.root.join(format!("{shard:02x}"))
+    }
+
+    fn sync_shards(&self, shards: impl IntoIterator<Item = u8>) -> Result<(), Error> {
+        if self.durable {
+            shards.into_iter().try_for_each(|shard| sync_directory(&self.directory(shard)))?;
+        }
+        Ok(())
     }
 
     fn path(&self, id: BlobId) -> PathBuf {
@@ -79,13 +89,45 @@ impl Blobs for Files {
         Ok(Arc::new(reader))
     }
 
-    async fn delete(&self, id: BlobId) -> Result<(), Error> {
-        let path = self.path(id);
-        blocking(move || match remove_file(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
+    async fn delete(&self, ids: &[BlobId]) -> Result<(), Error> {
+        let (this, ids) = (self.clone(), ids.to_vec());
+        blocking(move || {
+            let mut touched = BTreeSet::new();
+            for id in ids {
+                match remove_file(this.path(id)) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    removed => {
+                        removed?;
+                        touched.insert(id.shard());
+                    }
+                }
+            }
+            this.sync_shards(touched)
         })
         .await
+    }
+
+    async fn quarantine(&self, id: BlobId) -> Result<(), Error> {
+        let this = self.clone();
+        blocking(move || {
+            let aside = this.root.join(QUARANTINE);
+            create_dir_all(&aside)?;
+            match rename(this.path(id), aside.join(id.to_string())) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                renamed => renamed?,
+            }
+            if this.durable {
+                sync_directory(&aside)?;
+                sync_directory(&this.root)?;
+            }
+            this.sync_shards([id.shard()])
+        })
+        .await
+    }
+
+    async fn quarantined(&self) -> Result<Vec<BlobId>, Error> {
+        let aside = self.root.join(QUARANTINE);
+        blocking(move || if aside.is_dir() { Ok(blobs_in(&aside)?) } else { Ok(vec![]) }).await
     }
 
     async fn list(&self, after: Option<BlobId>, limit: usize) -> Result<Vec<BlobId>, Error> {
@@ -125,7 +167,7 @@ impl Blobs for Files {
             let mut file = File::create(&temporary)?;
             writeln!(file, "{:032x}", store.0)?;
             file.sync_all()?;
-            std::fs::rename(&temporary, root.join(STORE_FILE))?;
+            rename(&temporary, root.join(STORE_FILE))?;
             Ok(sync_directory(&root)?)
         })
         .await

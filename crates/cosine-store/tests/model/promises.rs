@@ -25,7 +25,7 @@ fn concurrent_self_copies_lose_nothing() {
                 Err(error) => assert!(matches!(error, Error::NoSuchKey), "{error:?}"),
             }
         }
-        check_books(&*world.kv).await;
+        check_books(&world.engines).await;
     });
 }
 
@@ -80,65 +80,6 @@ async fn copy_between(
     store.copy(request).await.map(drop)
 }
 
-/// A freeze whose run is gone is thawed by the next writer.
-#[test]
-fn a_bucket_frozen_by_a_run_that_is_gone_thaws() {
-    runtime().block_on(async {
-        let engines = memory();
-        let mut world = World::new(engines.clone()).await;
-        world.create_bucket(0).await;
-        world.put((0, 0), 10, false).await;
-        // Freeze it as a deletion does, and let the run end there.
-        let key = rows(&*world.kv, b"b").await.remove(0);
-        let stored = world.kv.get(&key).await.unwrap().unwrap().value;
-        let run =
-            rows(&*world.kv, b"f").await.remove(0)[1..].try_into().map(u64::from_be_bytes).unwrap();
-        let mut frozen = stored[..stored.len() - 1].to_vec();
-        frozen.push(1);
-        frozen.extend([varint(run), varint(7)].concat());
-        overwrite(&*world.kv, key, frozen).await;
-        let (bucket, key) = (world.bucket(0).await.unwrap(), ObjectKey::parse("a").unwrap());
-        let delete = world.store.delete(&bucket, &key);
-        let held = tokio::time::timeout(std::time::Duration::from_millis(30), delete);
-        assert!(held.await.is_err(), "writers wait while the run is alive");
-
-        let mut next = World::new(engines).await;
-        next.model.buckets = std::mem::take(&mut world.model.buckets);
-        next.put((0, 0), 20, false).await;
-        next.check_everything().await;
-    });
-}
-
-fn varint(mut n: u64) -> Vec<u8> {
-    let mut out = vec![];
-    while n >= 128 {
-        out.push(n as u8 | 128);
-        n >>= 7;
-    }
-    out.push(n as u8);
-    out
-}
-
-/// A content that the collector has condemned is pardoned by the copy that takes a reference to it.
-#[test]
-fn a_copy_pardons_a_condemned_content() {
-    runtime().block_on(async {
-        let mut world = World::new(memory()).await;
-        world.create_bucket(0).await;
-        world.put((0, 0), 10, false).await;
-        let key = rows(&*world.kv, b"c").await.remove(0);
-        let live = world.kv.get(&key).await.unwrap().unwrap().value;
-        // Version, size, CRC64, MD5 behind its option, state, body: see `docs/format.md`.
-        let state_at = live.len() - 2;
-        let mut condemned = live.to_vec();
-        assert_eq!(std::mem::replace(&mut condemned[state_at], 1), 0);
-        overwrite(&*world.kv, key.clone(), condemned).await;
-        world.copy((0, 0), (0, 1), None, false).await;
-        assert_eq!(world.kv.get(&key).await.unwrap().unwrap().value, live);
-        world.check_everything().await;
-    });
-}
-
 /// A flipped bit in an inline body is an error, never bytes.
 #[test]
 fn a_damaged_inline_body_is_reported_and_never_served() {
@@ -146,10 +87,10 @@ fn a_damaged_inline_body_is_reported_and_never_served() {
         let mut world = World::new(memory()).await;
         world.create_bucket(0).await;
         world.put((0, 0), 100, false).await;
-        let key = rows(&*world.kv, b"i").await.remove(0);
-        let mut bytes = world.kv.get(&key).await.unwrap().unwrap().value.to_vec();
+        let key = rows(&*world.engines.kv, b"i").await.remove(0);
+        let mut bytes = world.engines.kv.get(&key).await.unwrap().unwrap().value.to_vec();
         bytes[50] ^= 1;
-        overwrite(&*world.kv, key, bytes).await;
+        overwrite(&*world.engines.kv, key, bytes).await;
         let read = read_all(&world.store, &world.bucket(0).await.unwrap(), KEYS[0]).await;
         assert!(matches!(read, Err(Error::Damaged(_))), "{read:?}");
     });

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use cosine_access::Permission;
 use cosine_store::{
-    Attributes, BucketName, CopyRequest, ObjectAcl, ObjectKey, StorageClass, Version,
+    Attributes, Bucket, BucketName, CopyRequest, Error, ObjectAcl, ObjectKey, StorageClass, Version,
 };
 use cosine_wire::condition::{COPY_SOURCE, Conditions, Facts};
 use cosine_wire::copy_source::CopySource;
@@ -17,6 +17,8 @@ use crate::error::store_error;
 use crate::params::{attributes, forbid_overwrite, object_acl, storage_class};
 use crate::reply::{Reply, ReplyBody};
 use crate::request::{Request, name_error};
+
+use super::LOOKS_MAX;
 
 struct PutObjectCopy {
     source_bucket: BucketName,
@@ -79,6 +81,34 @@ impl PutObjectCopy {
             forbid_overwrite: forbid_overwrite(request)?,
         })
     }
+
+    /// Finds the source, and sees to it that the caller may read it and that the conditions hold.
+    async fn resolve(
+        &self,
+        api: &Api,
+        request: &Request,
+        bucket: Bucket,
+    ) -> Result<CopyRequest, ApiError> {
+        let (name, region) = (&self.source_bucket, self.source_region.as_deref());
+        let (source_bucket, source) =
+            api.readable_object(name, region, &self.source_key, request.caller).await?;
+        let etag = source.etag.to_string();
+        let facts = Facts { etag: &etag, last_modified: source.last_modified() };
+        if !self.conditions.all_hold(facts) {
+            return Err(Code::PreconditionFailed.into());
+        }
+        Ok(CopyRequest {
+            source_bucket,
+            source_key: self.source_key.clone(),
+            source,
+            bucket,
+            key: request.key()?.clone(),
+            attributes: self.attributes.clone(),
+            acl: self.acl,
+            class: self.class,
+            forbid_overwrite: self.forbid_overwrite,
+        })
+    }
 }
 
 /// Copies an object. The destination bucket must be open to the caller, but it is the source that
@@ -89,27 +119,14 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let permission = Permission::WriteBucket;
     let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
     let copy = PutObjectCopy::parse(&request, &api.settings.hosts)?;
-    let source_region = copy.source_region.as_deref();
-    let (source_bucket, source) = api
-        .readable_object(&copy.source_bucket, source_region, &copy.source_key, request.caller)
-        .await?;
-    let etag = source.etag.to_string();
-    let facts = Facts { etag: &etag, last_modified: source.last_modified() };
-    if !copy.conditions.all_hold(facts) {
-        return Err(Code::PreconditionFailed.into());
+    for _ in 0..LOOKS_MAX {
+        let resolved = copy.resolve(api, &request, bucket.clone()).await?;
+        match api.store.copy(resolved).await {
+            Err(Error::Gone) => {}
+            copied => return Ok(render(&copied.map_err(store_error)?)),
+        }
     }
-    let copied = api.store.copy(CopyRequest {
-        source_bucket,
-        source_key: copy.source_key,
-        source,
-        bucket,
-        key: request.key()?.clone(),
-        attributes: copy.attributes,
-        acl: copy.acl,
-        class: copy.class,
-        forbid_overwrite: copy.forbid_overwrite,
-    });
-    Ok(render(&copied.await.map_err(store_error)?))
+    Err(store_error(Error::Gone))
 }
 
 /// Every successful answer goes in chunks (C151).

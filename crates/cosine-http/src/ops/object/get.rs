@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use cosine_access::Caller;
-use cosine_store::{ObjectKey, Version};
+use cosine_store::{Error, ObjectKey, Version};
 use cosine_wire::condition::{Conditions, Facts, OBJECT, Verdict, if_range_matches};
 use cosine_wire::date::http_date;
 use cosine_wire::header::SYSTEM_METADATA;
@@ -11,7 +11,7 @@ use cosine_wire::range::ByteRange;
 use cosine_wire::{ApiError, Code};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::object_headers;
+use super::{LOOKS_MAX, object_headers};
 use crate::Api;
 use crate::error::store_error;
 use crate::reply::{ObjectBody, Reply, ReplyBody};
@@ -106,9 +106,16 @@ fn not_modified(facts: Facts<'_>) -> ApiError {
 /// Sends an object, or a range of it.
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let get = GetObject::parse(&request)?;
-    let (version, range, mut reply) = get.find(api, &request).await?;
-    let reader = api.store.read(&version, range.clone()).await.map_err(store_error)?;
-    let body = ObjectBody::begin(reader, range.end - range.start).await.map_err(store_error)?;
-    reply.body = ReplyBody::Object(body);
-    Ok(reply)
+    for _ in 0..LOOKS_MAX {
+        let (version, range, mut reply) = get.find(api, &request).await?;
+        let length = range.end - range.start;
+        let reader = match api.store.read(&version, range).await {
+            Err(Error::Gone) => continue,
+            reader => reader.map_err(store_error)?,
+        };
+        let body = ObjectBody::begin(reader, length).await.map_err(store_error)?;
+        reply.body = ReplyBody::Object(body);
+        return Ok(reply);
+    }
+    Err(store_error(Error::Gone))
 }

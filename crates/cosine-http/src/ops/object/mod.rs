@@ -11,6 +11,10 @@ use cosine_wire::date::http_date;
 use cosine_wire::header::{META_PREFIX, name};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
+/// Between the look at a key and the use of what was seen, the key may be written anew and the old
+/// content collected: then one looks again. What is gone this many times in a row is damaged.
+const LOOKS_MAX: usize = 10;
+
 /// What an object is served as when nobody said.
 const DEFAULT_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/octet-stream");
 

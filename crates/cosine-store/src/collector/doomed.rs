@@ -1,0 +1,47 @@
+//! Doomed blobs: deleted once the grace has passed.
+
+use cosine_kv::{Condition, Write};
+
+use crate::record::{DoomedRecord, Record};
+use crate::{Error, key};
+
+use super::ledger::{Step, Tally};
+use super::{Collected, Collector, PAGE};
+
+impl Collector {
+    /// Deletes a page of the blobs whose grace has passed. That nobody refers to a blob then is
+    /// final: a reference is only ever taken through a live content that holds one.
+    pub(super) async fn delete_doomed(&self) -> Result<Collected, Error> {
+        let (rows, more) = self.store.rows(&key::all_doomed(), PAGE).await?;
+        let grace = u64::try_from(self.options.grace.as_micros()).unwrap_or(u64::MAX);
+        let now = self.store.now();
+        let (mut due, mut steps) = (Vec::new(), Vec::new());
+        let mut all_due = true;
+        for (key, row) in rows {
+            let (at, blob) = key::doom_of(&key)
+                .ok_or_else(|| Error::Damaged("a row of a doomed blob names none".into()))?;
+            if at.saturating_add(grace) > now {
+                all_due = false;
+                break;
+            }
+            let bytes = DoomedRecord::decode(&key, &row.value)?.bytes;
+            let mut tally = Tally::of_doom(bytes).taken_back();
+            if !self.store.any(&key::blob_references(blob)).await? {
+                due.push(blob);
+                (tally.reclaimed_blobs, tally.reclaimed_bytes) = (1, bytes);
+            }
+            let conditions = vec![Condition::Unchanged(key.clone(), row.revision)];
+            steps.push(Step { conditions, writes: vec![Write::Delete(key)], tally });
+        }
+        // First the blobs, durably, then the rows: a crash between the two deletes them again.
+        self.store.blobs().delete(&due).await?;
+        let mut done = Collected { more: more && all_due, ..Collected::default() };
+        for (step, taken) in steps.iter().zip(self.take(&steps).await?) {
+            if taken.is_some() {
+                done.blobs += step.tally.reclaimed_blobs;
+                done.bytes += step.tally.reclaimed_bytes;
+            }
+        }
+        Ok(done)
+    }
+}

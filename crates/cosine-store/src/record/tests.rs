@@ -1,0 +1,136 @@
+//! Records as the first format wrote them: they must open for ever.
+
+use super::*;
+
+/// Where the fixtures are stored.
+const KEY: &[u8] = b"key";
+
+/// Bytes as the first format wrote them: they must open for ever.
+#[test]
+fn version_1_records_open() {
+    let version = Version {
+        uid: Uid([1; 16]),
+        order: 1_586_542_830_000_001,
+        content: Uid([2; 16]),
+        size: 16,
+        etag: Etag { digest: [3; 16], parts: 0 },
+        crc64: 16_749_565_679_157_681_890,
+        class: StorageClass::Standard,
+        kind: ObjectKind::Normal,
+        sse: Sse::None,
+        acl: ObjectAcl::PublicRead,
+        attributes: Attributes {
+            system: vec![("content-type".into(), b"a/b".to_vec())],
+            user: vec![("via".into(), b"x".to_vec())],
+        },
+        tags: vec![],
+    };
+    let stored = hex(
+        "01 01010101010101010101010101010101 81afb6cebcdee802 02020202020202020202020202020202 \
+         10 03030303030303030303030303030303 00 e2bd9282e0a79ab9e801 00 00 00 02 \
+         01 0c 636f6e74656e742d74797065 03 612f62 01 03 766961 01 78 00 33b7fb64",
+    );
+    assert_eq!(version.encode(KEY).unwrap(), stored);
+    assert_eq!(Version::decode(KEY, &stored).unwrap(), version);
+    assert_eq!(version.last_modified(), 1_586_542_830);
+    assert_eq!(version.etag.to_string(), "03030303030303030303030303030303");
+
+    let content = ContentRecord {
+        size: 300,
+        crc64: 1,
+        md5: Some([4; 16]),
+        state: ContentState::Live,
+        body: Body::Extents(vec![Extent::whole(BlobId([5; 16]), 300, 1)]),
+    };
+    let stored = hex("01 ac02 01 01 04040404040404040404040404040404 00 01 01 \
+         05050505050505050505050505050505 00 ac02 01 00 6145a861");
+    assert_eq!(content.encode(KEY).unwrap(), stored);
+    assert_eq!(ContentRecord::decode(KEY, &stored).unwrap(), content);
+}
+
+#[test]
+fn version_1_of_the_small_records_opens() {
+    fn check<R: Record + PartialEq + std::fmt::Debug>(record: R, stored: &str) {
+        let stored = hex(stored);
+        assert_eq!(record.encode(KEY).unwrap(), stored, "{record:?}");
+        assert_eq!(R::decode(KEY, &stored).unwrap(), record);
+    }
+    let bucket = |gate| BucketRecord {
+        uid: Uid([1; 16]),
+        region: "ap-x".into(),
+        created: 1_586_542_830,
+        gate,
+    };
+    let head = "01 01010101010101010101010101010101 04 61702d78 dce385e90b";
+    check(bucket(Gate::Open), &format!("{head} 00 84cd6d46"));
+    check(bucket(Gate::Frozen { run: 300, token: 1 }), &format!("{head} 01 ac02 01 e7a61cab"));
+    check(BucketAclRecord { acl: BucketAcl::PublicReadWrite }, "01 02 f2803107");
+    check(StoreRecord { id: 300 }, "01 ac02 d58687d1");
+    check(FenceRecord { began: 300 }, "01 ac02 d58687d1");
+    check(HeartbeatRecord { at: 300 }, "01 ac02 d58687d1");
+    check(HeadRecord { newest: 300 }, "01 ac02 d58687d1");
+    check(ReferenceRecord {}, "01 96abb87e");
+    check(ReleasedRecord { at: 300 }, "01 ac02 d58687d1");
+    let seen = Census { live: 1, live_bytes: 2, shared: 3, shared_bytes: 4, damaged: 5 };
+    check(OverRecord { swept: true }, "01 01 06736114");
+    check(DoomedRecord { bytes: 300 }, "01 ac02 d58687d1");
+    check(
+        LedgerRecord {
+            doomed_blobs: 1,
+            doomed_bytes: 300,
+            reclaimed_blobs: 2,
+            reclaimed_inline: 3,
+            reclaimed_bytes: 4,
+            quarantined_blobs: 5,
+        },
+        "01 01 ac02 02 03 04 05 fd1a1e8f",
+    );
+    check(
+        ScrubRecord {
+            pass: 1,
+            began: 2,
+            cursor: Some(Uid([1; 16])),
+            seen,
+            last: seen,
+            last_ended: Some(3),
+        },
+        "01 01 02 01 01010101010101010101010101010101 0102030405 0102030405 01 03 e666cb92",
+    );
+    check(
+        DamageRecord { at: 1, what: "x".into(), objects: vec![("b".into(), "k".into(), 2)] },
+        "01 01 01 78 01 01 62 01 6b 02 6f062ef2",
+    );
+}
+
+/// A flipped bit anywhere, a cut, another key: damage, and never other values.
+#[test]
+fn what_is_not_what_was_written_is_damage_and_no_panic() {
+    let record = DamageRecord { at: 5, what: "torn".into(), objects: vec![] };
+    let stored = record.encode(KEY).unwrap();
+    for bit in 0..stored.len() * 8 {
+        let mut damaged = stored.to_vec();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        let decoded = DamageRecord::decode(KEY, &damaged);
+        assert!(matches!(decoded, Err(Error::Damaged(_))), "bit {bit}: {decoded:?}");
+    }
+    for length in 0..stored.len() {
+        let decoded = DamageRecord::decode(KEY, &stored[..length]);
+        assert!(matches!(decoded, Err(Error::Damaged(_))), "cut to {length}: {decoded:?}");
+    }
+    assert!(matches!(DamageRecord::decode(b"kez", &stored), Err(Error::Damaged(_))));
+}
+
+/// What a newer program wrote is told from damage.
+#[test]
+fn a_newer_format_is_called_that() {
+    let mut stored = vec![9, 1, 2, 3];
+    stored.extend_from_slice(&checksum(KEY, &stored).to_le_bytes());
+    let decoded = Version::decode(KEY, &stored);
+    assert!(matches!(decoded, Err(Error::NewerFormat { record: "version", version: 9 })));
+}
+
+fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}

@@ -1,0 +1,484 @@
+//! Clients: each operation runs as a task, and its end is held against the model.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cosine_store::{
+    Attributes, BucketAcl, BucketName, CopyRequest, Error, NewBucket, ObjectAcl, ObjectKey,
+    PutRequest, Rejection, StorageClass, Store, Version,
+};
+
+use crate::model::{Possible, Seen, Value};
+use crate::world::{GRACE, Process, Shared, World, show, tolerate};
+
+pub const BUCKETS: [&str; 2] = ["one-1250000000", "two-1250000000"];
+pub const KEYS: [&str; 3] = ["a", "b/c", "→"];
+
+pub type Place = (usize, usize);
+
+/// An operation under way.
+#[derive(Debug)]
+pub struct Flight {
+    pub generation: u64,
+    pub begun: Duration,
+    pub effect: Effect,
+    /// Which buckets were there, or not, at some time since it began.
+    pub buckets: BTreeSet<(usize, bool)>,
+}
+
+/// What an operation may do to the model.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    Put(Place, Value),
+    Delete(Place),
+    Copy { from: Place, to: Place, seen: Seen, mark: Option<u64> },
+    Read(Place),
+    CreateBucket(usize),
+    DeleteBucket(usize),
+}
+
+impl Effect {
+    fn bucket(&self) -> usize {
+        match self {
+            Effect::Put((bucket, _), _)
+            | Effect::Delete((bucket, _))
+            | Effect::Read((bucket, _))
+            | Effect::Copy { to: (bucket, _), .. }
+            | Effect::CreateBucket(bucket)
+            | Effect::DeleteBucket(bucket) => *bucket,
+        }
+    }
+
+    fn writes(&self) -> Option<Place> {
+        match self {
+            Effect::Put(at, _) | Effect::Delete(at) | Effect::Copy { to: at, .. } => Some(*at),
+            _ => None,
+        }
+    }
+}
+
+impl Shared {
+    /// Everything that a place may have held since `seen` began: what was reported, and what is
+    /// still under way.
+    fn values(&self, at: Place, seen: &Possible, visited: &mut BTreeSet<u64>) -> Possible {
+        let mut values = seen.clone();
+        for (id, flight) in &self.flights {
+            if flight.effect.writes() == Some(at) && visited.insert(*id) {
+                values.extend(self.outcomes(&flight.effect, visited));
+            }
+            if matches!(&flight.effect, Effect::DeleteBucket(bucket) if *bucket == at.0) {
+                values.insert(None);
+            }
+        }
+        values
+    }
+
+    fn outcomes(&self, effect: &Effect, visited: &mut BTreeSet<u64>) -> Possible {
+        match effect {
+            Effect::Put(_, value) => Possible::from([Some(*value)]),
+            Effect::Delete(_) => Possible::from([None]),
+            Effect::Copy { from, seen, mark, .. } => {
+                let seen = seen.lock().unwrap().clone();
+                let sources = self.values(*from, &seen, visited).into_iter().flatten();
+                let marked = |value: Value| Value { mark: mark.unwrap_or(value.mark), ..value };
+                sources.map(|value| Some(marked(value))).collect()
+            }
+            _ => Possible::new(),
+        }
+    }
+
+    /// Whether a bucket may have been there, or not, at some time since an operation began.
+    fn may_exist(&self, flight: &Flight, bucket: usize, exists: bool) -> bool {
+        self.model.buckets[&bucket].busy || flight.buckets.contains(&(bucket, exists))
+    }
+
+    /// A bucket is there, or not, or may be either.
+    fn set_exists(&mut self, bucket: usize, exists: impl IntoIterator<Item = bool>) {
+        let exists: BTreeSet<bool> = exists.into_iter().collect();
+        for flight in self.flights.values_mut() {
+            flight.buckets.extend(exists.iter().map(|exists| (bucket, *exists)));
+        }
+        self.model.bucket(bucket).exists = exists;
+    }
+
+    fn begin(&mut self, id: u64, flight: Flight) {
+        let bucket = self.model.bucket(flight.effect.bucket());
+        bucket.users += 1;
+        match flight.effect {
+            Effect::CreateBucket(_) | Effect::DeleteBucket(_) => bucket.busy = true,
+            _ => {}
+        }
+        if let Some(at) = flight.effect.writes() {
+            self.model.slot(at).busy = true;
+        }
+        self.flights.insert(id, flight);
+    }
+
+    /// Takes an operation out of the air; `None` if its process was killed.
+    fn land(&mut self, id: u64) -> Option<Flight> {
+        let flight = self.flights.remove(&id)?;
+        let bucket = self.model.bucket(flight.effect.bucket());
+        bucket.users -= 1;
+        if matches!(flight.effect, Effect::CreateBucket(_) | Effect::DeleteBucket(_)) {
+            bucket.busy = false;
+        }
+        if let Some(at) = flight.effect.writes() {
+            self.model.slot(at).busy = false;
+        }
+        Some(flight)
+    }
+
+    /// It may have happened, and nobody knows.
+    fn leave_open(&mut self, effect: &Effect) {
+        if let Some(at) = effect.writes() {
+            let outcomes = self.outcomes(effect, &mut BTreeSet::new());
+            self.model.slot(at).add(outcomes);
+        }
+        match effect {
+            Effect::CreateBucket(bucket) => {
+                let exists = self.model.bucket(*bucket).exists.clone();
+                self.set_exists(*bucket, exists.into_iter().chain([true]));
+            }
+            Effect::DeleteBucket(bucket) => {
+                let exists = self.model.bucket(*bucket).exists.clone();
+                self.set_exists(*bucket, exists.into_iter().chain([false]));
+                (0..KEYS.len()).for_each(|key| self.model.slot((*bucket, key)).add([None]));
+            }
+            _ => {}
+        }
+    }
+
+    pub fn end_flights_of(&mut self, generation: u64) {
+        let of_it =
+            |(id, flight): (&u64, &Flight)| (flight.generation == generation).then_some(*id);
+        let ids: Vec<u64> = self.flights.iter().filter_map(of_it).collect();
+        for id in ids {
+            let effect = self.flights[&id].effect.clone();
+            self.leave_open(&effect);
+            self.land(id);
+        }
+    }
+
+    /// An error that is no answer: the operation may have happened.
+    fn fail(&mut self, flight: &Flight, error: &Error) {
+        match error {
+            Error::Blob(cosine_blob::Error::NotFound(_)) => {
+                let took = self.now.saturating_sub(flight.begun);
+                assert!(took >= GRACE, "a blob went while somebody read it");
+            }
+            error => tolerate(error),
+        }
+        if matches!(error, Error::Fenced) {
+            self.fenced.insert(flight.generation);
+        }
+        self.leave_open(&flight.effect);
+    }
+}
+
+impl World {
+    fn begin(&self, process: &Process, effect: Effect) -> u64 {
+        let mut shared = self.shared();
+        shared.written += 1;
+        let (id, begun) = (shared.written, shared.now);
+        let mut buckets = BTreeSet::new();
+        for bucket in 0..BUCKETS.len() {
+            let state = shared.model.bucket(bucket);
+            buckets.extend(state.exists.iter().map(|exists| (bucket, *exists)));
+            if state.busy {
+                buckets.extend([(bucket, true), (bucket, false)]);
+            }
+        }
+        shared.begin(id, Flight { generation: process.generation, begun, effect, buckets });
+        id
+    }
+
+    fn is_busy(&self, at: Place) -> bool {
+        self.shared().model.slot(at).busy
+    }
+
+    /// Runs an operation, and holds its answer against the model once it comes.
+    fn fly<T: Send + 'static>(
+        &mut self,
+        id: u64,
+        operation: impl Future<Output = Result<T, Error>> + Send + 'static,
+        land: impl FnOnce(&mut Shared, &Flight, T) + Send + 'static,
+        refuse: impl FnOnce(&mut Shared, &Flight, &Error) -> bool + Send + 'static,
+    ) {
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(async move {
+            let result = operation.await;
+            let mut shared = shared.lock().unwrap();
+            let shared = &mut *shared;
+            let Some(flight) = shared.flights.remove(&id) else { return };
+            match result {
+                Ok(done) => land(shared, &flight, done),
+                Err(error) => {
+                    if !refuse(shared, &flight, &error) {
+                        shared.fail(&flight, &error);
+                    }
+                }
+            }
+            shared.flights.insert(id, flight);
+            shared.land(id);
+        });
+    }
+
+    pub fn create_bucket(&mut self, n: usize, bucket: usize) {
+        if self.shared().model.bucket(bucket).busy {
+            return;
+        }
+        let process = self.process(n);
+        let id = self.begin(&process, Effect::CreateBucket(bucket));
+        let name = BucketName::parse(BUCKETS[bucket]).unwrap();
+        let new = NewBucket { name, region: "r".into(), acl: BucketAcl::Private };
+        let operation = async move { process.store.create_bucket(new).await };
+        let land = move |shared: &mut Shared, _: &Flight, ()| {
+            let state = shared.model.bucket(bucket);
+            assert!(state.exists.contains(&false), "a bucket was made twice");
+            shared.set_exists(bucket, [true]);
+        };
+        let refuse = move |shared: &mut Shared, _: &Flight, error: &Error| {
+            let exists = matches!(error, Error::BucketExists);
+            if exists {
+                let state = shared.model.bucket(bucket);
+                assert!(state.exists.contains(&true), "a bucket that nobody made exists");
+                shared.set_exists(bucket, [true]);
+            }
+            exists
+        };
+        self.fly(id, operation, land, refuse);
+    }
+
+    pub fn delete_bucket(&mut self, n: usize, bucket: usize) {
+        if self.shared().model.bucket(bucket).busy {
+            return;
+        }
+        let process = self.process(n);
+        let id = self.begin(&process, Effect::DeleteBucket(bucket));
+        let name = BucketName::parse(BUCKETS[bucket]).unwrap();
+        let operation = async move { process.store.delete_bucket(&name).await };
+        let land = move |shared: &mut Shared, _: &Flight, ()| {
+            let state = shared.model.bucket(bucket);
+            assert!(state.exists.contains(&true), "a bucket was removed twice");
+            shared.set_exists(bucket, [false]);
+            for key in 0..KEYS.len() {
+                let possible = shared.model.slot((bucket, key)).possible.clone();
+                let values = shared.values((bucket, key), &possible, &mut BTreeSet::new());
+                assert!(values.contains(&None), "a bucket was removed with {}", show(&values));
+                shared.model.slot((bucket, key)).set(Possible::from([None]));
+            }
+        };
+        let refuse = move |shared: &mut Shared, _: &Flight, error: &Error| {
+            let state = shared.model.bucket(bucket);
+            match error {
+                Error::NoSuchBucket => assert!(state.exists.contains(&false)),
+                Error::BucketNotEmpty => assert!(state.exists.contains(&true)),
+                _ => return false,
+            }
+            true
+        };
+        self.fly(id, operation, land, refuse);
+    }
+
+    pub fn put(&mut self, n: usize, at: Place, size: usize, forbid_overwrite: bool) {
+        if self.is_busy(at) {
+            return;
+        }
+        let process = self.process(n);
+        let value = Value { body: self.shared().written, size, mark: 0 };
+        let id = self.begin(&process, Effect::Put(at, value));
+        let operation = async move {
+            let request = PutRequest {
+                bucket: process.store.bucket(&BucketName::parse(BUCKETS[at.0]).unwrap()).await?,
+                key: ObjectKey::parse(KEYS[at.1]).unwrap(),
+                attributes: marked(value.mark),
+                acl: ObjectAcl::Default,
+                class: StorageClass::Standard,
+                md5: None,
+                forbid_overwrite,
+            };
+            process.store.put(request, &mut value.bytes()).await
+        };
+        let land = move |shared: &mut Shared, flight: &Flight, _: Version| {
+            assert!(shared.may_exist(flight, at.0, true), "a put into no bucket");
+            shared.model.slot(at).set(Possible::from([Some(value)]));
+        };
+        self.fly(id, operation, land, move |shared, flight, error| {
+            refuse_write(shared, flight, at, forbid_overwrite, error)
+        });
+    }
+
+    pub fn copy(
+        &mut self,
+        n: usize,
+        (from, to): (Place, Place),
+        replace: bool,
+        forbid_overwrite: bool,
+    ) {
+        if self.is_busy(to) {
+            return;
+        }
+        let process = self.process(n);
+        let seen = self.shared().model.slot(from).watch();
+        let mark = replace.then(|| self.shared().written);
+        let id = self.begin(&process, Effect::Copy { from, to, seen: Arc::clone(&seen), mark });
+        let operation =
+            async move { copy(&process.store, (from, to), mark, forbid_overwrite).await };
+        let land = move |shared: &mut Shared, flight: &Flight, _: Version| {
+            let values = shared.outcomes(&flight.effect, &mut BTreeSet::new());
+            assert!(!values.is_empty(), "a copy of nothing");
+            shared.model.slot(to).set(values);
+        };
+        let refuse = move |shared: &mut Shared, flight: &Flight, error: &Error| match error {
+            Error::NoSuchKey => {
+                let seen = seen.lock().unwrap().clone();
+                let values = shared.values(from, &seen, &mut BTreeSet::new());
+                let absent = values.contains(&None) || shared.may_exist(flight, from.0, false);
+                assert!(absent, "{from:?} was there: {}", show(&values));
+                true
+            }
+            Error::NoSuchBucket => {
+                let absent = shared.may_exist(flight, from.0, false)
+                    || shared.may_exist(flight, to.0, false);
+                assert!(absent, "both buckets are there");
+                true
+            }
+            Error::Rejected(Rejection::Unchanged) => {
+                assert!(from == to && mark.is_none());
+                true
+            }
+            error => refuse_write(shared, flight, to, forbid_overwrite, error),
+        };
+        self.fly(id, operation, land, refuse);
+    }
+
+    pub fn delete(&mut self, n: usize, at: Place) {
+        if self.is_busy(at) {
+            return;
+        }
+        let process = self.process(n);
+        let id = self.begin(&process, Effect::Delete(at));
+        let operation = async move {
+            let bucket = process.store.bucket(&BucketName::parse(BUCKETS[at.0]).unwrap()).await?;
+            process.store.delete(&bucket, &ObjectKey::parse(KEYS[at.1]).unwrap()).await
+        };
+        let land = move |shared: &mut Shared, _: &Flight, ()| {
+            shared.model.slot(at).set(Possible::from([None]));
+        };
+        self.fly(id, operation, land, move |shared, flight, error| {
+            refuse_write(shared, flight, at, false, error)
+        });
+    }
+
+    pub fn read(&mut self, n: usize, at: Place) {
+        let process = self.process(n);
+        let (seen, before) = {
+            let mut shared = self.shared();
+            let slot = shared.model.slot(at);
+            (slot.watch(), (!slot.busy).then_some(slot.changes))
+        };
+        let id = self.begin(&process, Effect::Read(at));
+        let operation = async move {
+            match read(&process.store, at).await {
+                Err(Error::NoSuchKey | Error::NoSuchBucket) => Ok(None),
+                read => read.map(Some),
+            }
+        };
+        let land = move |shared: &mut Shared, flight: &Flight, read: Option<(Version, Vec<u8>)>| {
+            let seen = seen.lock().unwrap().clone();
+            let values = shared.values(at, &seen, &mut BTreeSet::new());
+            let fits = |value: &Option<Value>| match (value, &read) {
+                (None, None) => true,
+                (Some(value), Some((version, body))) => {
+                    version.attributes == marked(value.mark) && value.bytes() == body[..]
+                }
+                _ => false,
+            };
+            let found = values.iter().copied().find(fits);
+            let absent = read.is_none() && shared.may_exist(flight, at.0, false);
+            assert!(
+                found.is_some() || absent,
+                "{at:?} holds something else than {}",
+                show(&values)
+            );
+            let slot = shared.model.slot(at);
+            if let (Some(found), Some(before)) = (found, before)
+                && slot.changes == before
+                && !slot.busy
+            {
+                slot.set(Possible::from([found]));
+            }
+        };
+        self.fly(id, operation, land, |_, _, _| false);
+    }
+}
+
+fn refuse_write(
+    shared: &mut Shared,
+    flight: &Flight,
+    at: Place,
+    forbid_overwrite: bool,
+    error: &Error,
+) -> bool {
+    match error {
+        Error::NoSuchBucket => {
+            assert!(shared.may_exist(flight, at.0, false), "the bucket is there")
+        }
+        Error::AlreadyExists => {
+            let possible = &shared.model.slot(at).possible;
+            assert!(forbid_overwrite && possible.iter().any(Option::is_some));
+        }
+        _ => return false,
+    }
+    true
+}
+
+fn marked(mark: u64) -> Attributes {
+    Attributes { system: vec![], user: vec![("mark".into(), mark.to_string().into_bytes())] }
+}
+
+/// Looks again when the version went while it was looked at, as the API does.
+async fn copy(
+    store: &Store,
+    (from, to): (Place, Place),
+    mark: Option<u64>,
+    forbid_overwrite: bool,
+) -> Result<Version, Error> {
+    loop {
+        let source_bucket = store.bucket(&BucketName::parse(BUCKETS[from.0]).unwrap()).await?;
+        let bucket = store.bucket(&BucketName::parse(BUCKETS[to.0]).unwrap()).await?;
+        let source_key = ObjectKey::parse(KEYS[from.1]).unwrap();
+        let request = CopyRequest {
+            source: store.object(&source_bucket, &source_key).await?,
+            source_bucket,
+            source_key,
+            bucket,
+            key: ObjectKey::parse(KEYS[to.1]).unwrap(),
+            attributes: mark.map(marked),
+            acl: ObjectAcl::Default,
+            class: StorageClass::Standard,
+            forbid_overwrite,
+        };
+        match store.copy(request).await {
+            Err(Error::Gone) => {}
+            copied => return copied,
+        }
+    }
+}
+
+async fn read(store: &Store, at: Place) -> Result<(Version, Vec<u8>), Error> {
+    let bucket = store.bucket(&BucketName::parse(BUCKETS[at.0]).unwrap()).await?;
+    loop {
+        let version = store.object(&bucket, &ObjectKey::parse(KEYS[at.1]).unwrap()).await?;
+        let mut reader = match store.read(&version, 0..version.size).await {
+            Err(Error::Gone) => continue,
+            reader => reader?,
+        };
+        let mut body = vec![];
+        while let Some(piece) = reader.next().await? {
+            body.extend_from_slice(&piece);
+        }
+        return Ok((version, body));
+    }
+}
