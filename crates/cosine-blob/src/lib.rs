@@ -39,6 +39,9 @@ pub enum Error {
     /// A range beyond the end was asked for: the caller's mistake.
     #[error("range outside of blob {0}")]
     OutOfRange(BlobId),
+    /// The disk is full but for its reserve.
+    #[error("the disk is full but for its reserve")]
+    Full,
     /// The operating system said no.
     #[error("blob storage: {0}")]
     Io(#[from] std::io::Error),
@@ -51,6 +54,15 @@ pub struct Finished {
     pub length: u64,
     /// CRC-64/XZ of all bytes.
     pub crc64: u64,
+}
+
+/// Room on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that are free.
+    pub free: u64,
+    /// Bytes that are to stay free. Writers stop before, with [`Error::Full`].
+    pub reserve: u64,
 }
 
 /// The waist itself.
@@ -79,6 +91,14 @@ pub trait Blobs: std::fmt::Debug + Send + Sync + 'static {
 
     /// The store that these blobs belong to; `None` while they belong to none.
     async fn store_id(&self) -> Result<Option<StoreId>, Error>;
+
+    /// Room on the disk; `None` where there is no disk to fill.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the disk does not tell.
+    fn space(&self) -> Result<Option<Space>, Error> {
+        Ok(None)
+    }
 
     /// Makes these blobs belong to a store, durably.
     async fn adopt(&self, store: StoreId) -> Result<(), Error>;

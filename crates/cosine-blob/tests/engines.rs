@@ -23,7 +23,7 @@ async fn files_conform() {
     let mut n = 0;
     conformance::all(|| {
         n += 1;
-        Files::open(&parent.path().join(n.to_string()), true).unwrap()
+        Files::open(&parent.path().join(n.to_string()), Default::default()).unwrap()
     })
     .await;
 }
@@ -32,7 +32,7 @@ async fn files_conform() {
 #[tokio::test]
 async fn damage_is_reported_and_never_served() {
     let directory = tempfile::tempdir().unwrap();
-    let blobs = Files::open(directory.path(), true).unwrap();
+    let blobs = Files::open(directory.path(), Default::default()).unwrap();
     let id = BlobId::new(5, 0, RunId(1));
     let data = pattern(CHUNK_BYTES + 100);
     blobs.create(id).finish(data.clone()).await.unwrap();
@@ -62,7 +62,7 @@ async fn damage_is_reported_and_never_served() {
 #[tokio::test]
 async fn ranges_do_not_depend_on_other_chunks() {
     let directory = tempfile::tempdir().unwrap();
-    let blobs = Files::open(directory.path(), true).unwrap();
+    let blobs = Files::open(directory.path(), Default::default()).unwrap();
     let id = BlobId::new(5, 0, RunId(1));
     let data = pattern(CHUNK_BYTES * 3);
     blobs.create(id).finish(data.clone()).await.unwrap();

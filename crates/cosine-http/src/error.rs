@@ -21,6 +21,7 @@ pub fn store_error(error: Error) -> ApiError {
         Error::DigestMismatch => Code::BadDigest.into(),
         Error::Source(error) => source_error(error),
         Error::Frozen => Code::SlowDown.into(),
+        Error::Full => Code::InsufficientStorage.into(),
         Error::Busy => Code::PathConflict.into(),
         Error::Unknown | Error::Unavailable | Error::Fenced => {
             tracing::error!(%error, "the store refuses writes");

@@ -149,6 +149,16 @@ impl Condition {
     }
 }
 
+/// Room on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that are free.
+    pub free: u64,
+    /// Bytes that are to stay free, so that a full disk never meets a commit. It is for the caller
+    /// to grow nothing when less is free; what it removes needs a little room too.
+    pub reserve: u64,
+}
+
 /// The waist itself.
 #[async_trait]
 pub trait Kv: std::fmt::Debug + Send + Sync + 'static {
@@ -161,6 +171,14 @@ pub trait Kv: std::fmt::Debug + Send + Sync + 'static {
     /// Writes, if every condition holds. What is committed is durable and visible to every reader
     /// before this returns.
     async fn commit(&self, commit: Commit) -> Result<Outcome, Error>;
+
+    /// Room on the disk; `None` where there is no disk to fill.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] if the disk does not tell.
+    fn space(&self) -> Result<Option<Space>, Error> {
+        Ok(None)
+    }
 
     /// Whether no other process can have this engine open at the same time, so that every earlier
     /// run of the store is known to be over.

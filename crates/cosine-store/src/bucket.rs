@@ -95,6 +95,7 @@ impl Store {
     /// # Errors
     /// [`Error::BucketExists`], [`Error::TooManyBuckets`].
     pub async fn create_bucket(&self, new: NewBucket) -> Result<(), Error> {
+        self.require_room()?;
         let key = key::bucket(&new.name);
         if self.find_bucket(&new.name).await?.is_some() {
             return Err(Error::BucketExists);

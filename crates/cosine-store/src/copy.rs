@@ -66,6 +66,7 @@ impl Store {
     /// [`Error::Rejected`], [`Error::AlreadyExists`], [`Error::NoSuchBucket`],
     /// [`Error::Gone`] if the source went meanwhile: then the destination is untouched.
     pub async fn copy(&self, request: CopyRequest) -> Result<Version, Error> {
+        self.require_room()?;
         let plan = plan(&request);
         tracing::debug!(?plan, source = %request.source_key.as_str(), "copy");
         match plan {

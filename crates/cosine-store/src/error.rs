@@ -61,6 +61,9 @@ pub enum Error {
     /// The version that was read has gone meanwhile, and its content with it: read the key again.
     #[error("the version is gone")]
     Gone,
+    /// The disk is full but for its reserve: nothing may grow, all may be read and deleted.
+    #[error("the disk is full but for its reserve")]
+    Full,
     /// A sync failed earlier; nothing is written until the store is opened again.
     #[error("the store is read-only after a failed sync: restart to recover")]
     Unavailable,
@@ -69,7 +72,7 @@ pub enum Error {
     Kv(cosine_kv::Error),
     /// The data engine failed.
     #[error(transparent)]
-    Blob(#[from] cosine_blob::Error),
+    Blob(cosine_blob::Error),
     /// The operating system or the runtime failed.
     #[error("system: {0}")]
     System(String),
@@ -80,6 +83,15 @@ impl From<cosine_kv::Error> for Error {
         match error {
             cosine_kv::Error::Poisoned => Error::Unavailable,
             other => Error::Kv(other),
+        }
+    }
+}
+
+impl From<cosine_blob::Error> for Error {
+    fn from(error: cosine_blob::Error) -> Self {
+        match error {
+            cosine_blob::Error::Full => Error::Full,
+            other => Error::Blob(other),
         }
     }
 }

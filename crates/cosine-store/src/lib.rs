@@ -128,6 +128,26 @@ impl Store {
         self.inner.run.beat(self.kv(), &*self.inner.clock).await
     }
 
+    /// Room on the disks of metadata and of data, where there are disks: free bytes and reserve.
+    ///
+    /// # Errors
+    /// If a disk does not tell.
+    pub fn space(&self) -> Result<Vec<Space>, Error> {
+        let metadata = self.kv().space()?.map(|disk| (disk.free, disk.reserve));
+        let data = self.blobs().space()?.map(|disk| (disk.free, disk.reserve));
+        let named = [("metadata", metadata), ("data", data)].into_iter();
+        let space = |(name, disk): (_, Option<_>)| {
+            disk.map(|(free, reserve)| Space { name, free, reserve })
+        };
+        Ok(named.filter_map(space).collect())
+    }
+
+    /// Sees to it that something may grow.
+    fn require_room(&self) -> Result<(), Error> {
+        let full = |disk: &Space| disk.free < disk.reserve;
+        if self.space()?.iter().any(full) { Err(Error::Full) } else { Ok(()) }
+    }
+
     fn kv(&self) -> &dyn Kv {
         &*self.inner.kv
     }
@@ -149,6 +169,17 @@ impl Store {
     fn next_blob_id(&self) -> BlobId {
         self.inner.blob_ids.next(self.now())
     }
+}
+
+/// Room on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// What the disk is for.
+    pub name: &'static str,
+    /// Bytes that are free.
+    pub free: u64,
+    /// Bytes that are to stay free: below, nothing may grow.
+    pub reserve: u64,
 }
 
 /// How often a run says that it is alive.

@@ -35,6 +35,7 @@ impl Store {
         request: PutRequest,
         source: &mut dyn ByteSource,
     ) -> Result<Version, Error> {
+        self.require_room()?;
         if request.forbid_overwrite {
             // The commit decides; this only spares the sender a body that is sure to be refused.
             let state = self.key_state(request.bucket.uid(), &request.key).await?;

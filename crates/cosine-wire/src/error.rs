@@ -86,6 +86,7 @@ codes! {
     NotImplemented 501 "A header, parameter or operation you asked for is not implemented.";
     ServiceUnavailable 503 "The service is unavailable. Please try again later.";
     SlowDown 503 "Please reduce your request rate.";
+    InsufficientStorage 507 "The disk is full but for its reserve: objects can be read and deleted, not written.";
 }
 
 /// A refusal on its way to a client: a code, a message for a person, and optional extra nodes.

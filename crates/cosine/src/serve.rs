@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cosine_access::Credential;
-use cosine_blob::Files;
+use cosine_blob::{Files, files};
 use cosine_kv::embedded::{Durability, Embedded, Options};
 use cosine_store::Engines;
 
@@ -24,7 +24,8 @@ pub fn run(settings: Settings) -> Result<(), Error> {
     let failed = |error: cosine_store::Error| Error::Store(data.display().to_string(), error);
     let options = Options { durability: settings.durability, ..Options::default() };
     let kv = Embedded::open(&data.join("meta"), options).map_err(|error| failed(error.into()))?;
-    let blobs = Files::open(&data.join("blobs"), durable).map_err(|error| failed(error.into()))?;
+    let blobs = Files::open(&data.join("blobs"), files::Options { durable, reserve_bytes: 0 })
+        .map_err(|error| failed(error.into()))?;
     let engines = Engines { kv: Arc::new(kv), blobs: Arc::new(blobs) };
     run::run(settings, prepared, engines, credential)
 }

@@ -16,13 +16,28 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{BlobId, BlobReader, BlobWriter, Blobs, Error, StoreId};
+use crate::{BlobId, BlobReader, BlobWriter, Blobs, Error, Space, StoreId};
 
 /// Blobs in a directory.
 #[derive(Clone, Debug)]
 pub struct Files {
     root: PathBuf,
-    durable: bool,
+    options: Options,
+}
+
+/// How the engine is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether a finished blob is synced; else it is left to the operating system.
+    pub durable: bool,
+    /// Bytes of the disk that are to stay free.
+    pub reserve_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { durable: true, reserve_bytes: 0 }
+    }
 }
 
 /// Holds the id of the store that the blobs belong to.
@@ -31,21 +46,20 @@ const STORE_FILE: &str = "STORE";
 const QUARANTINE: &str = "quarantine";
 
 impl Files {
-    /// Opens the engine in `directory`, which is made if it is not there. With `durable`, a
-    /// finished blob is synced; without, it is left to the operating system.
+    /// Opens the engine in `directory`, which is made if it is not there.
     ///
     /// # Errors
     /// [`Error::Io`].
-    pub fn open(directory: &Path, durable: bool) -> Result<Self, Error> {
+    pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
         let shards = (0..=u8::MAX).map(|shard| directory.join(format!("{shard:02x}")));
         let missing: Vec<PathBuf> = shards.filter(|shard| !shard.is_dir()).collect();
         missing.iter().try_for_each(create_dir_all)?;
         // At every open: an earlier one may have ended between making a directory and syncing it.
-        if durable {
+        if options.durable {
             sync_directory(directory)?;
             directory.parent().map_or(Ok(()), sync_directory)?;
         }
-        Ok(Self { root: directory.to_owned(), durable })
+        Ok(Self { root: directory.to_owned(), options })
     }
 
     fn directory(&self, shard: u8) -> PathBuf {
@@ -53,7 +67,7 @@ impl Files {
     }
 
     fn sync_shards(&self, shards: impl IntoIterator<Item = u8>) -> Result<(), Error> {
-        if self.durable {
+        if self.options.durable {
             shards.into_iter().try_for_each(|shard| sync_directory(&self.directory(shard)))?;
         }
         Ok(())
@@ -73,6 +87,12 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| Error::Io(std::io::Error::other(error)))?
 }
 
+/// Bytes that are free on the disk of a directory.
+fn free_bytes(directory: &Path) -> std::io::Result<u64> {
+    let disk = rustix::fs::statvfs(directory)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 fn sync_directory(directory: &Path) -> std::io::Result<()> {
     File::open(directory)?.sync_all()
 }
@@ -80,7 +100,7 @@ fn sync_directory(directory: &Path) -> std::io::Result<()> {
 #[async_trait]
 impl Blobs for Files {
     fn create(&self, id: BlobId) -> Box<dyn BlobWriter> {
-        Box::new(writer::Writer::new(id, self.path(id), self.durable))
+        Box::new(writer::Writer::new(id, self.path(id), self.options))
     }
 
     async fn open(&self, id: BlobId) -> Result<Arc<dyn BlobReader>, Error> {
@@ -116,7 +136,7 @@ impl Blobs for Files {
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
                 renamed => renamed?,
             }
-            if this.durable {
+            if this.options.durable {
                 sync_directory(&aside)?;
                 sync_directory(&this.root)?;
             }
@@ -146,6 +166,10 @@ impl Blobs for Files {
             Ok(page)
         })
         .await
+    }
+
+    fn space(&self) -> Result<Option<Space>, Error> {
+        Ok(Some(Space { free: free_bytes(&self.root)?, reserve: self.options.reserve_bytes }))
     }
 
     async fn store_id(&self) -> Result<Option<StoreId>, Error> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{blocking, footer, sync_directory};
+use super::{Options, blocking, footer, free_bytes, sync_directory};
 use crate::table::TableBuilder;
 use crate::{BlobId, BlobWriter, Error, Finished};
 
@@ -17,7 +17,7 @@ use crate::{BlobId, BlobWriter, Error, Finished};
 #[derive(Debug)]
 pub(super) struct Writer {
     id: BlobId,
-    durable: bool,
+    options: Options,
     /// `None` while the bytes are on their way on another thread, and after an error.
     open: Option<Open>,
     place: Place,
@@ -52,9 +52,9 @@ impl Place {
 }
 
 impl Writer {
-    pub(super) fn new(id: BlobId, path: PathBuf, durable: bool) -> Self {
+    pub(super) fn new(id: BlobId, path: PathBuf, options: Options) -> Self {
         let place = Place { path, begun: Arc::default(), abandoned: Arc::default() };
-        Self { id, durable, open: Some(Open::default()), place }
+        Self { id, options, open: Some(Open::default()), place }
     }
 
     /// Hands the file to a thread that may block.
@@ -74,7 +74,17 @@ impl Writer {
 }
 
 impl Open {
-    fn append(&mut self, id: BlobId, place: &Place, data: &[u8]) -> Result<(), Error> {
+    fn append(
+        &mut self,
+        id: BlobId,
+        place: &Place,
+        data: &[u8],
+        reserve: u64,
+    ) -> Result<(), Error> {
+        let directory = place.path.parent().unwrap_or(Path::new("."));
+        if reserve > 0 && free_bytes(directory)? < reserve.saturating_add(data.len() as u64) {
+            return Err(Error::Full);
+        }
         let file = match &mut self.file {
             Some(file) => file,
             none => {
@@ -110,9 +120,9 @@ fn create(id: BlobId, path: &Path) -> Result<File, Error> {
 #[async_trait]
 impl BlobWriter for Writer {
     async fn write(&mut self, data: Bytes) -> Result<(), Error> {
-        let id = self.id;
+        let (id, reserve) = (self.id, self.options.reserve_bytes);
         let append = move |mut open: Open, place: &Place| {
-            open.append(id, place, &data)?;
+            open.append(id, place, &data, reserve)?;
             Ok(open)
         };
         self.open = Some(self.on_thread(append).await?);
@@ -120,9 +130,9 @@ impl BlobWriter for Writer {
     }
 
     async fn finish(mut self: Box<Self>, last: Bytes) -> Result<Finished, Error> {
-        let (id, durable) = (self.id, self.durable);
+        let (id, Options { durable, reserve_bytes }) = (self.id, self.options);
         let finish = move |mut open: Open, place: &Place| {
-            open.append(id, place, &last)?;
+            open.append(id, place, &last, reserve_bytes)?;
             open.finish(id, place.path.parent().filter(|_| durable))
         };
         let finished = self.on_thread(finish).await?;

@@ -6,14 +6,14 @@
 
 mod committer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Readable, Snapshot};
 
-use crate::{Commit, Error, Kv, Outcome, Page, Revision, Row, Scan};
+use crate::{Commit, Error, Kv, Outcome, Page, Revision, Row, Scan, Space};
 use committer::{Committer, Submission};
 
 /// When a commit counts as done.
@@ -33,11 +33,13 @@ pub struct Options {
     pub durability: Durability,
     /// Memory for blocks read from disk, bytes.
     pub cache_bytes: u64,
+    /// Bytes of the disk that are to stay free.
+    pub reserve_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { durability: Durability::Sync, cache_bytes: 32 << 20 }
+        Self { durability: Durability::Sync, cache_bytes: 32 << 20, reserve_bytes: 0 }
     }
 }
 
@@ -56,6 +58,8 @@ const REVISION_KEY: &[u8] = b"revision";
 pub struct Embedded {
     view: Arc<View>,
     committer: Committer,
+    directory: PathBuf,
+    reserve: u64,
 }
 
 impl std::fmt::Debug for Embedded {
@@ -115,7 +119,12 @@ impl Embedded {
         let published = RwLock::new(Arc::new(snapshot));
         let view = Arc::new(View { keyspace, own, published });
         let committer = Committer::start(database, Arc::clone(&view), options.durability, last)?;
-        Ok(Self { view, committer })
+        Ok(Self {
+            view,
+            committer,
+            directory: directory.to_owned(),
+            reserve: options.reserve_bytes,
+        })
     }
 }
 
@@ -153,6 +162,13 @@ impl Kv for Embedded {
         self.committer.submit(Submission { commit, reply })?;
         // A committer that went away without an answer may have written the batch or not.
         answer.await.unwrap_or(Ok(Outcome::Unknown))
+    }
+
+    fn space(&self) -> Result<Option<Space>, Error> {
+        let disk = rustix::fs::statvfs(&self.directory);
+        let disk = disk.map_err(|error| Error::Engine(format!("statvfs: {error}")))?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        Ok(Some(Space { free, reserve: self.reserve }))
     }
 
     fn exclusive(&self) -> bool {

@@ -309,7 +309,9 @@ fn embedded(directory: &std::path::Path) -> Engines {
         kv: Arc::new(
             cosine_kv::Embedded::open(&directory.join("meta"), Default::default()).unwrap(),
         ),
-        blobs: Arc::new(cosine_blob::Files::open(&directory.join("blobs"), true).unwrap()),
+        blobs: Arc::new(
+            cosine_blob::Files::open(&directory.join("blobs"), Default::default()).unwrap(),
+        ),
     }
 }
 

@@ -13,9 +13,10 @@ use tokio::sync::Notify;
 use crate::dice::Dice;
 
 /// Calls fail this seldom, ...
-const FAILS_ONCE_IN: u64 = 40;
-/// ... and are slow, or in doubt, this seldom.
-const SLOW_ONCE_IN: u64 = 20;
+const FAILS_ONCE_IN: u64 = 60;
+/// ... and are slow this seldom: so slow that much else happens meanwhile.
+const SLOW_ONCE_IN: u64 = 8;
+const SLOW_TURNS: u64 = 250;
 
 /// How a process is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -53,8 +54,8 @@ impl Fate {
     /// Before and after every call: others get their turn, and this process may not come back.
     async fn pass(&self) {
         let turns = match self.dice.once_in(SLOW_ONCE_IN) {
-            true => self.dice.below(60),
-            false => self.dice.below(4),
+            true => self.dice.below(SLOW_TURNS),
+            false => self.dice.below(3),
         };
         for _ in 0..turns {
             tokio::task::yield_now().await;
