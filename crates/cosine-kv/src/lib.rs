@@ -162,6 +162,14 @@ pub trait Kv: std::fmt::Debug + Send + Sync + 'static {
     /// before this returns.
     async fn commit(&self, commit: Commit) -> Result<Outcome, Error>;
 
+    /// Whether a commit would be taken now.
+    ///
+    /// # Errors
+    /// Those that every commit would end with.
+    fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Whether no other process can have this engine open at the same time, so that every earlier
     /// run of the store is known to be over.
     fn exclusive(&self) -> bool;

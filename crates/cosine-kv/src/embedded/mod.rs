@@ -5,16 +5,20 @@
 //! item before its batch is published, so every read goes through the snapshot.
 
 mod committer;
+mod metrics;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Readable, Snapshot};
+use prometheus_client::registry::Registry;
 
 use crate::{Commit, Error, Kv, Outcome, Page, Revision, Row, Scan};
 use committer::{Committer, Submission};
+use metrics::Metrics;
 
 /// When a commit counts as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,6 +60,7 @@ const REVISION_KEY: &[u8] = b"revision";
 pub struct Embedded {
     view: Arc<View>,
     committer: Committer,
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for Embedded {
@@ -64,11 +69,12 @@ impl std::fmt::Debug for Embedded {
     }
 }
 
-/// What readers see.
+/// What readers see, and whether there will be more.
 struct View {
     keyspace: Keyspace,
     own: Keyspace,
     published: RwLock<Arc<Snapshot>>,
+    poisoned: AtomicBool,
 }
 
 impl View {
@@ -113,9 +119,21 @@ impl Embedded {
             None => Revision(0),
         };
         let published = RwLock::new(Arc::new(snapshot));
-        let view = Arc::new(View { keyspace, own, published });
-        let committer = Committer::start(database, Arc::clone(&view), options.durability, last)?;
-        Ok(Self { view, committer })
+        let view = Arc::new(View { keyspace, own, published, poisoned: AtomicBool::new(false) });
+        let metrics = Metrics::default();
+        let committer = Committer::start(
+            database,
+            Arc::clone(&view),
+            options.durability,
+            last,
+            metrics.clone(),
+        )?;
+        Ok(Self { view, committer, metrics })
+    }
+
+    /// Adds the engine's figures to those that are shown; their names begin with `kv_`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
     }
 }
 
@@ -153,6 +171,13 @@ impl Kv for Embedded {
         self.committer.submit(Submission { commit, reply })?;
         // A committer that went away without an answer may have written the batch or not.
         answer.await.unwrap_or(Ok(Outcome::Unknown))
+    }
+
+    fn ready(&self) -> Result<(), Error> {
+        match self.view.poisoned.load(Ordering::Relaxed) {
+            true => Err(Error::Poisoned),
+            false => Ok(()),
+        }
     }
 
     fn exclusive(&self) -> bool {
