@@ -88,3 +88,22 @@ async fn remove_rows(kv: &dyn Kv, prefix: &[u8]) -> Result<(), Error> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Engines, Store, SystemClock};
+
+    #[tokio::test]
+    async fn a_run_without_its_fence_is_not_ready() {
+        let kv = Arc::new(cosine_kv::Memory::default());
+        let blobs = Arc::new(cosine_blob::Memory::default());
+        let engines = Engines { kv: Arc::clone(&kv) as Arc<dyn Kv>, blobs };
+        let store = Store::open(engines, Arc::new(SystemClock)).await.unwrap();
+        assert!(store.ready().await.is_ok());
+        remove_rows(&*kv, &key::fences()).await.unwrap();
+        assert!(matches!(store.ready().await, Err(Error::Fenced)));
+    }
+}
