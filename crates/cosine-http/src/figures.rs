@@ -1,9 +1,10 @@
 //! Figures that are read when somebody asks for them, and not counted on the way.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
-use std::sync::atomic::AtomicU64;
 
 use crate::Api;
 
@@ -23,7 +24,6 @@ enum Kind {
     /// It can.
     Gauge,
     /// It only grows while the process lives; `_total` is added to its name.
-    #[allow(dead_code, reason = "what the store reclaims will be one")]
     Counter,
 }
 
@@ -69,36 +69,59 @@ async fn store_figures(api: &Api) -> Vec<Figure> {
 /// What the operating system says of the process, under the names that every Prometheus client
 /// gives it. Where there is no `/proc`, most of it is missing.
 fn process_figures(began: u64) -> Vec<Figure> {
+    let bytes = Some(Unit::Bytes);
+    let seconds = || Some(Unit::Seconds);
     let rows = [
         (
+            Kind::Gauge,
             "process_resident_memory",
             "Memory of the process, as the system counts it",
-            Some(Unit::Bytes),
+            bytes,
             proc_value("status", "VmRSS:").map(|kib| kib * 1024.0),
         ),
         (
+            Kind::Counter,
+            "process_cpu",
+            "Processor time that the process used",
+            seconds(),
+            processor_seconds(),
+        ),
+        (
+            Kind::Gauge,
             "process_open_fds",
             "Open files and connections",
             None,
             std::fs::read_dir("/proc/self/fd").ok().map(|files| files.count() as f64),
         ),
         (
+            Kind::Gauge,
             "process_max_fds",
             "Files and connections that may be open at once",
             None,
             proc_value("limits", "Max open files"),
         ),
         (
+            Kind::Gauge,
             "process_start_time",
             "When the process began, seconds since 1970 UTC",
-            Some(Unit::Seconds),
+            seconds(),
             Some(began as f64),
         ),
     ];
-    let figure = |(name, help, unit, value): (_, _, _, Option<f64>)| {
-        Some(Figure { name, help, kind: Kind::Gauge, unit, value: value? })
+    let figure = |(kind, name, help, unit, value): (_, _, _, _, Option<f64>)| {
+        Some(Figure { name, help, kind, unit, value: value? })
     };
     rows.into_iter().filter_map(figure).collect()
+}
+
+/// Time in user and in system mode: the 14th and 15th field of `stat`, of which the second is a
+/// name in brackets that may hold anything.
+fn processor_seconds() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<f64>);
+    let (user, system) = (ticks.next()?.ok()?, ticks.next()?.ok()?);
+    Some((user + system) / rustix::param::clock_ticks_per_second() as f64)
 }
 
 /// The first number of the line that begins with these words, in a file of `/proc/self`.

@@ -268,17 +268,18 @@ impl Collector for Metrics {
         }
         let mut times = encoder.encode_descriptor(
             "http_request_duration",
-            "Time from a request's head to the first byte of its answer; an upload's body comes \
-             in between.",
+            "Time from a request's head to the first byte of its answer, by operation; an upload's \
+             body comes in between.",
             Some(&Unit::Seconds),
             MetricType::Histogram,
         )?;
         for (operation, counts) in self.shown() {
             counts.times.encode(times.encode_family(&[("operation", operation)])?)?;
         }
-        let received = ("http_request_body", "Bytes of request bodies that were read.");
+        let received =
+            ("http_request_body", "Bytes of request bodies that were read, by operation.");
         self.encode_bytes(&mut encoder, received, |counts| &counts.received)?;
-        let sent = ("http_response_body", "Bytes of answers' bodies that were sent.");
+        let sent = ("http_response_body", "Bytes of answers' bodies that were sent, by operation.");
         self.encode_bytes(&mut encoder, sent, |counts| &counts.sent)
     }
 }

@@ -12,7 +12,9 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::banner::{self, Addresses, Secret};
 use crate::error::Error;
@@ -90,17 +92,20 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, Error> {
 
 fn start_log(filter: &str, format: LogFormat) -> Result<(), Error> {
     let refused = |error: String| Error::Settings(format!("log: {filter}: {error}"));
-    let directives = EnvFilter::try_new(filter).map_err(|error| refused(error.to_string()))?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(directives)
+    let targets: Targets =
+        filter.parse().map_err(|error: ParseError| refused(error.to_string()))?;
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal() && format == LogFormat::Text)
         .with_writer(std::io::stderr)
         // A log line that cannot be written must not end what it tells of: by default the complaint
         // about it goes to stderr as well, and panics there.
         .log_internal_errors(false);
+    let log = tracing_subscriber::registry().with(targets);
     match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).try_init(),
+        LogFormat::Text => log.with(lines).try_init(),
+        LogFormat::Json => {
+            log.with(lines.json().flatten_event(true).with_span_list(false)).try_init()
+        }
     }
     .map_err(|error| refused(error.to_string()))
 }
