@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import resource
@@ -190,6 +192,7 @@ def test_a_poisoned_server_is_healthy_and_not_ready(data: Path) -> None:
     bucket = unique_bucket()
     with Watched(data, "--log-format", "json") as cosine:
         cosine.send("PUT", bucket=bucket).expect(200)
+        cosine.send("PUT", "/kept", bucket=bucket, body=b"kept").expect(200)
         unlimited = resource.prlimit(cosine.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
         cosine.send("PUT", "/lost", bucket=bucket, body=b"lost").expect(503, "ServiceUnavailable")
         resource.prlimit(cosine.process.pid, resource.RLIMIT_FSIZE, unlimited)
@@ -200,9 +203,15 @@ def test_a_poisoned_server_is_healthy_and_not_ready(data: Path) -> None:
         samples = cosine.samples()
         assert samples[key("kv_poisoned")] == 1
         assert samples[key("ready")] == 0
-        (refusal,) = [line for line in cosine.logged() if line.get("message") == "the store refuses writes"]
-        assert refusal["level"] == "ERROR"
-        assert refusal["span"] == {"name": "request", "request_id": late.headers["x-cos-request-id"]}
+        # The deletions of a request run in tasks of their own.
+        document = b"<Delete><Object><Key>kept</Key></Object></Delete>"
+        digest = {"Content-MD5": base64.b64encode(hashlib.md5(document).digest()).decode()}
+        deleted = cosine.send("POST", bucket=bucket, query={"delete": ""}, headers=digest, body=document)
+        assert deleted.expect(200).xml.findtext("Error/Code") == "ServiceUnavailable"
+        refusals = [line for line in cosine.logged() if line.get("message") == "the store refuses writes"]
+        assert [line["level"] for line in refusals] == ["ERROR", "ERROR"]
+        ids = [late.headers["x-cos-request-id"], deleted.headers["x-cos-request-id"]]
+        assert [line["span"] for line in refusals] == [{"name": "request", "request_id": id} for id in ids]
 
 
 def test_a_stopping_server_is_not_ready_and_watched_to_its_end(cosine: Watched) -> None:
