@@ -1,5 +1,6 @@
 //! Request bodies on their way in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +12,8 @@ use http::{Version, header};
 use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+
+use crate::meter::Inlet;
 
 /// A sender that is silent for this long has gone.
 const STALL_MAX: Duration = Duration::from_secs(60);
@@ -29,16 +32,17 @@ pub struct Upload {
     is_http2: bool,
     /// The client waits for our word before it sends: what is refused is never sent.
     awaits_continue: bool,
+    inlet: Option<Arc<Inlet>>,
 }
 
 impl Upload {
-    /// A body of which nothing is welcome yet.
-    pub fn new(incoming: Incoming, parts: &Parts) -> Self {
+    /// A body of which nothing is welcome yet, and what counts it as it comes.
+    pub fn new(incoming: Incoming, parts: &Parts, inlet: Option<Arc<Inlet>>) -> Self {
         let awaits_continue = parts.headers.contains_key(header::EXPECT);
         let announced = parts.headers.get(header::CONTENT_LENGTH);
         let announced = announced.and_then(|length| length.to_str().ok()?.parse().ok());
         let is_http2 = parts.version == Version::HTTP_2;
-        Self { incoming: Some(incoming), room: 0, announced, is_http2, awaits_continue }
+        Self { incoming: Some(incoming), room: 0, announced, is_http2, awaits_continue, inlet }
     }
 
     /// Whether the protocol says where the body ends, without a length: HTTP/2 does.
@@ -88,6 +92,9 @@ impl ByteSource for Upload {
             };
             let Ok(piece) = frame.map_err(|_| SourceError::Cut)?.into_data() else { continue };
             let bytes = piece.len() as u64;
+            if let Some(inlet) = &self.inlet {
+                inlet.add(bytes);
+            }
             self.room = self.room.checked_sub(bytes).ok_or(SourceError::TooLarge)?;
             self.announced = self.announced.map(|missing| missing.saturating_sub(bytes));
             return Ok(Some(piece));

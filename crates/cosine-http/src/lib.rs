@@ -8,7 +8,11 @@
 mod authorise;
 mod body;
 mod error;
+mod figures;
 pub mod listener;
+mod meter;
+mod metrics;
+pub mod monitor;
 pub mod operation;
 mod ops;
 mod params;
@@ -16,15 +20,19 @@ mod reply;
 mod request;
 mod service;
 mod spelling;
+mod system;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cosine_access::Keyring;
 use cosine_store::{Clock, Store};
 use cosine_wire::host::HostRules;
 
+use metrics::Metrics;
+
 pub use listener::{Tls, serve};
+pub use monitor::Monitor;
 
 /// What a deployment serves, and to whom.
 #[derive(Debug)]
@@ -62,11 +70,31 @@ pub struct Api {
     clock: Arc<dyn Clock>,
     settings: Settings,
     served: AtomicU64,
+    metrics: Arc<Metrics>,
+    /// Seconds since 1970 UTC.
+    began: u64,
+    stopping: AtomicBool,
 }
 
 impl Api {
     /// The API on this store.
     pub fn new(store: Store, clock: Arc<dyn Clock>, settings: Settings) -> Self {
-        Self { store, clock, settings, served: AtomicU64::new(0) }
+        Self {
+            began: clock.now_seconds(),
+            store,
+            clock,
+            settings,
+            served: AtomicU64::new(0),
+            metrics: Arc::default(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Why a write would be refused now, in one line; `None` if it would not be.
+    async fn refuses_writes(&self) -> Option<String> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Some("stopping: requests under way finish".to_owned());
+        }
+        self.store.ready().await.err().map(|error| error.to_string())
     }
 }

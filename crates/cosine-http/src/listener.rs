@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::{Extensions, Request};
@@ -13,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -90,6 +92,7 @@ pub async fn serve(
                         spelling: Arc::clone(&spelling),
                         watcher: graceful.watcher(),
                         stopped: stopped.clone(),
+                        _open: Open::new(&api.metrics.connections),
                     };
                     tokio::spawn(connection.secure_and_serve(stream, tls.clone()));
                 }
@@ -100,6 +103,7 @@ pub async fn serve(
             }
         }
     }
+    api.stopping.store(true, Ordering::Relaxed);
     drop((listener, stopping));
     if tokio::time::timeout(DRAIN_TIME_MAX, graceful.shutdown()).await.is_err() {
         tracing::warn!("requests that were still under way are broken off");
@@ -113,6 +117,23 @@ struct Connection {
     watcher: Watcher,
     /// Closes when the server stops.
     stopped: watch::Receiver<()>,
+    _open: Open,
+}
+
+/// Counts a connection as long as it lives.
+struct Open(Gauge);
+
+impl Open {
+    fn new(connections: &Gauge) -> Self {
+        connections.inc();
+        Self(connections.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Connection {
@@ -156,7 +177,7 @@ impl Connection {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         local: [u8; 4],
     ) {
-        let Self { api, spelling, watcher, stopped: _ } = self;
+        let Self { api, spelling, watcher, stopped: _, _open } = self;
         let service = service_fn(move |request: Request<Incoming>| {
             let (api, spelling) = (Arc::clone(&api), Arc::clone(&spelling));
             async move { Ok::<_, Infallible>(api.respond(request, local, &spelling).await) }

@@ -26,6 +26,13 @@ impl Reply {
         Self { status, headers: HeaderMap::new(), body: ReplyBody::Whole(Bytes::new()) }
     }
 
+    /// Text for people and probes.
+    pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Self {
+        let body = ReplyBody::Whole(text.into());
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        Self { status, headers: HeaderMap::new(), body }.with(header::CONTENT_TYPE, plain)
+    }
+
     /// An XML document.
     pub fn xml(document: String) -> Self {
         let body = ReplyBody::Whole(document.into());

@@ -122,6 +122,11 @@ impl Head {
         Ok(Self { method, authority, path, query, headers })
     }
 
+    /// Whether the host is more than an address of this server: a bucket, or a service beside it.
+    pub fn names_bucket(&self, rules: &HostRules) -> bool {
+        !matches!(rules.read(&self.authority), Host::Root { .. })
+    }
+
     /// Works out where the request is addressed.
     ///
     /// # Errors

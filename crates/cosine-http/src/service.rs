@@ -10,12 +10,17 @@ use cosine_wire::qsign::{Presented, Signed};
 use cosine_wire::{ApiError, Code};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http_body::Body;
 use hyper::body::Incoming;
+use tracing::Instrument;
 
 use crate::body::Upload;
+use crate::meter::{Meter, Metered};
+use crate::metrics::{Label, Outcome};
 use crate::operation::{self, Ask, Row, Scope, State};
-use crate::reply::{Reply, ReplyBody};
-use crate::request::{Head, Request};
+use crate::reply::Reply;
+use crate::request::{Head, Request, Target};
+use crate::system::{self, Endpoint};
 use crate::{Api, ops};
 
 /// Query keys that ask a read for more than the object, such as a thumbnail of it. The object in its
@@ -37,6 +42,24 @@ const REFUSED_ON_READ: [&str; 10] = [
 const REFUSED_ON_WRITE: [&str; 4] =
     ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 
+/// What a request turned out to ask for.
+#[expect(clippy::large_enum_variant, reason = "made once a request, and taken apart at once")]
+enum Routed {
+    /// Something of the server itself.
+    System(Endpoint),
+    /// An operation.
+    Operation { row: &'static Row, head: Head, target: Target },
+}
+
+impl Routed {
+    fn label(&self) -> Label {
+        match self {
+            Self::System(_) => Label::System,
+            Self::Operation { row, .. } => Label::Operation(row.operation),
+        }
+    }
+}
+
 impl Api {
     /// Answers a request. Never fails: what goes wrong is answered too.
     pub(crate) async fn respond(
@@ -44,18 +67,24 @@ impl Api {
         request: http::Request<Incoming>,
         local: [u8; 4],
         spelling: &Extensions,
-    ) -> Response<ReplyBody> {
+    ) -> Response<Metered> {
         let (parts, body) = request.into_parts();
         let request_id = self.request_id(local);
-        let upload = Upload::new(body, &parts);
-        let reply = match self.answer(&parts, upload).await {
-            Ok(reply) => reply,
-            Err(error) => refuse(&error, &parts, &request_id),
+        let routed = self.route(&parts);
+        let label = routed.as_ref().map_or(Label::Unrouted, Routed::label);
+        let mut meter = Meter::begin(&self.metrics, label, &request_id, &parts);
+        let inlet = (!body.is_end_stream()).then(|| meter.inlet());
+        let upload = Upload::new(body, &parts, inlet);
+        let answered = self.answer(routed, upload).instrument(meter.span()).await;
+        let (reply, outcome) = match answered {
+            Ok(reply) => {
+                let outcome = Outcome::plain(reply.status);
+                (reply, outcome)
+            }
+            Err(error) => (refuse(&error, &parts, &request_id), Outcome::code(error.code)),
         };
-        // The path alone: a query can hold a signature that others must not replay.
-        let (method, path, status) = (&parts.method, parts.uri.path(), reply.status.as_u16());
-        tracing::debug!(request_id, %method, path, status);
-        let mut response = Response::new(reply.body);
+        meter.answered(outcome);
+        let mut response = Response::new(Metered { body: reply.body, meter });
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;
         *response.extensions_mut() = spelling.clone();
@@ -65,11 +94,27 @@ impl Api {
         response
     }
 
-    async fn answer(&self, parts: &Parts, body: Upload) -> Result<Reply, ApiError> {
+    /// Finds out what a request asks for.
+    fn route(&self, parts: &Parts) -> Result<Routed, ApiError> {
         let head = Head::read(parts)?;
+        if let Some(endpoint) = system::find(&head, &self.settings.hosts) {
+            return Ok(Routed::System(endpoint));
+        }
         let (scope, target) = head.address(&self.settings.hosts)?;
         let ask = Ask { query: &head.query, headers: &head.headers, path: &head.path };
         let row = operation::route(&head.method, scope, ask)?;
+        Ok(Routed::Operation { row, head, target })
+    }
+
+    async fn answer(
+        &self,
+        routed: Result<Routed, ApiError>,
+        body: Upload,
+    ) -> Result<Reply, ApiError> {
+        let (row, head, target) = match routed? {
+            Routed::System(endpoint) => return Ok(endpoint.answer(self).await),
+            Routed::Operation { row, head, target } => (row, head, target),
+        };
         let caller = self.authenticate(&head)?;
         if row.state == State::Planned {
             return Err(planned(row, caller));

@@ -180,6 +180,14 @@ pub trait Kv: std::fmt::Debug + Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Whether a commit would be taken now.
+    ///
+    /// # Errors
+    /// Those that every commit would end with.
+    fn ready(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Whether no other process can have this engine open at the same time, so that every earlier
     /// run of the store is known to be over.
     fn exclusive(&self) -> bool;

@@ -9,6 +9,8 @@
 use bytes::Bytes;
 use cosine_kv::embedded::Options;
 use cosine_kv::{Commit, Condition, Embedded, Error, Kv, Memory, Outcome, Write, conformance};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory_conforms() {
@@ -56,4 +58,31 @@ async fn a_directory_has_one_owner() {
     let _owner = Embedded::open(directory.path(), Options::default()).unwrap();
     let second = Embedded::open(directory.path(), Options::default());
     assert!(matches!(second, Err(Error::Locked)), "{second:?}");
+}
+
+#[tokio::test]
+async fn commits_and_conflicts_are_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let kv = Embedded::open(directory.path(), Options::default()).unwrap();
+    for (value, expected) in [("1", true), ("2", false), ("3", false)] {
+        let conditions = vec![Condition::Absent("a".into())];
+        let outcome = kv.commit(Commit { conditions, writes: vec![put("a", value)] }).await;
+        assert_eq!(matches!(outcome, Ok(Outcome::Committed(_))), expected, "{outcome:?}");
+    }
+    assert!(kv.ready().is_ok());
+
+    let (mut registry, mut page) = (Registry::default(), String::new());
+    kv.register(&mut registry);
+    encode(&mut page, &registry).unwrap();
+    for line in [
+        "kv_commits_total 1",
+        "kv_conflicts_total 2",
+        "kv_batch_commits_count 1",
+        "kv_batch_commits_bucket{le=\"1.0\"} 1",
+        "kv_sync_seconds_count 1",
+        "kv_queue_depth 0",
+        "kv_poisoned 0",
+    ] {
+        assert!(page.lines().any(|shown| shown == line), "{line} is not in\n{page}");
+    }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use cosine_blob::RunId;
 use cosine_kv::{Commit, Condition, Outcome, Revision, Scan, Write};
+use tracing::Instrument;
 
 use crate::commit::{ATTEMPTS_MAX, Proof};
 use crate::id::{self, Uid};
@@ -152,8 +153,10 @@ impl Store {
     /// [`Error::BucketNotEmpty`], [`Error::NoSuchBucket`].
     pub async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error> {
         let (store, name) = (self.clone(), name.clone());
-        let task = tokio::spawn(async move { store.delete_bucket_now(&name).await });
-        task.await.map_err(|error| Error::System(error.to_string()))?
+        let delete = async move { store.delete_bucket_now(&name).await };
+        tokio::spawn(delete.in_current_span())
+            .await
+            .map_err(|error| Error::System(error.to_string()))?
     }
 
     async fn delete_bucket_now(&self, name: &BucketName) -> Result<(), Error> {

@@ -5,6 +5,7 @@ use cosine_blob::table::crc64;
 use cosine_blob::{BlobId, BlobWriter};
 use cosine_kv::{Condition, Write};
 use md5::{Digest, Md5};
+use tracing::Instrument;
 
 use crate::id::Uid;
 use crate::record::{Body, ContentRecord, ContentState, Extent, Record, ReferenceRecord};
@@ -49,11 +50,12 @@ impl Drop for UnclaimedBlob {
         }
         let (id, store) = (self.id, self.store.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
+            let delete = async move {
                 if let Err(error) = store.blobs().delete(&[id]).await {
                     tracing::warn!(%id, %error, "a blob that nothing refers to stays behind");
                 }
-            });
+            };
+            runtime.spawn(delete.in_current_span());
         }
     }
 }

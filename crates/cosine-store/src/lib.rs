@@ -148,6 +148,19 @@ impl Store {
         if self.space()?.iter().any(full) { Err(Error::Full) } else { Ok(()) }
     }
 
+    /// Whether writes are taken now.
+    ///
+    /// # Errors
+    /// What every write would end with: [`Error::Unavailable`] after a failed sync,
+    /// [`Error::Fenced`], or that the metadata cannot be read.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.kv().ready()?;
+        match self.inner.run.is_over(self.kv()).await? {
+            true => Err(Error::Fenced),
+            false => Ok(()),
+        }
+    }
+
     fn kv(&self) -> &dyn Kv {
         &*self.inner.kv
     }

@@ -1,6 +1,7 @@
 //! Making a version current: the one commit that every write of an object ends with.
 
 use cosine_kv::{Commit, Condition, Write};
+use tracing::Instrument;
 
 use crate::commit::{ATTEMPTS_MAX, Proof};
 use crate::content::Arrived;
@@ -73,8 +74,10 @@ impl Store {
     /// nor leave it half done.
     pub(crate) async fn publish(&self, publication: Publication) -> Result<Version, Error> {
         let store = self.clone();
-        let task = tokio::spawn(async move { store.publish_now(publication).await });
-        task.await.map_err(|error| Error::System(error.to_string()))?
+        let publish = async move { store.publish_now(publication).await };
+        tokio::spawn(publish.in_current_span())
+            .await
+            .map_err(|error| Error::System(error.to_string()))?
     }
 
     async fn publish_now(&self, mut publication: Publication) -> Result<Version, Error> {

@@ -132,3 +132,22 @@ async fn runs(kv: &dyn Kv, prefix: &[u8]) -> Result<BTreeMap<RunId, Revision>, E
     }
     Ok(runs)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{Engines, Store, SystemClock};
+
+    #[tokio::test]
+    async fn a_run_without_its_fence_is_not_ready() {
+        let kv = Arc::new(cosine_kv::Memory::default());
+        let blobs = Arc::new(cosine_blob::Memory::default());
+        let engines = Engines { kv: Arc::clone(&kv) as Arc<dyn Kv>, blobs };
+        let store = Store::open(engines, Arc::new(SystemClock)).await.unwrap();
+        assert!(store.ready().await.is_ok());
+        assert!(end(&*kv, store.inner.run.id, vec![]).await.unwrap());
+        assert!(matches!(store.ready().await, Err(Error::Fenced)));
+    }
+}

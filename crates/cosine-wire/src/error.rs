@@ -14,6 +14,9 @@ macro_rules! codes {
         pub enum Code { $($code,)* }
 
         impl Code {
+            /// Every code, in the order of the enum: a code's place is `code as usize`.
+            pub const ALL: &[Code] = &[$(Code::$code,)*];
+
             /// The code as it stands in the document's `Code` node.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Code::$code => stringify!($code),)* }

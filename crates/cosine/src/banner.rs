@@ -24,11 +24,20 @@ pub enum Secret {
     Hidden(&'static str),
 }
 
+/// Where the server listens.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// The API.
+    pub api: SocketAddr,
+    /// Metrics and health.
+    pub monitor: Option<SocketAddr>,
+}
+
 /// Prints the endpoint, the credentials, and snippets that can be pasted. The first line is a
 /// contract: tools wait for it and read the address from it.
-pub fn print(settings: &Settings, address: SocketAddr, credential: &Credential, secret: Secret) {
+pub fn print(settings: &Settings, addresses: Addresses, credential: &Credential, secret: Secret) {
     let scheme = if settings.tls.is_some() { "https" } else { "http" };
-    let address = match address {
+    let address = match addresses.api {
         all if all.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], all.port())),
         one => one,
     };
@@ -49,13 +58,17 @@ pub fn print(settings: &Settings, address: SocketAddr, credential: &Credential, 
         Durability::Sync => "",
         Durability::Os => "Durability: os. What is acknowledged can be lost with the power.\n",
     };
+    let monitor = match addresses.monitor {
+        Some(monitor) => format!("Monitor:   http://{monitor}/metrics\n"),
+        None => String::new(),
+    };
     let text = format!(
         "cosine is ready: {scheme}://{address}
 SecretId:  {id}
 SecretKey: {key}
 APPID:     {appid}
 Region:    {region}
-{durability}
+{durability}{monitor}
 Python (pip install cos-python-sdk-v5):
 {import}from qcloud_cos import CosConfig, CosS3Client
 client = CosS3Client(CosConfig(Region='{region}', SecretId='{id}', SecretKey={key_in_python}, Scheme='{scheme}', IP='{ip}', Port={port}, ServiceDomain='{address}'))

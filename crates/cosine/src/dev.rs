@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cosine_http::monitor;
 use cosine_store::Engines;
 
 use crate::banner::Secret;
@@ -19,7 +20,7 @@ pub fn run(settings: Settings) -> Result<(), Error> {
         kv: Arc::new(cosine_kv::Memory::default()),
         blobs: Arc::new(cosine_blob::Memory::default()),
     };
-    run::run(settings, prepared, engines, |settings| {
+    run::run(settings, prepared, engines, monitor::registry(), |settings| {
         let none = || Error::Settings("secret_id and secret_key are empty".to_owned());
         Ok((settings.credential.clone().ok_or_else(none)?, Secret::Shown))
     })

@@ -4,6 +4,8 @@ mod banner;
 mod credentials;
 mod dev;
 mod error;
+#[cfg(test)]
+mod monitoring;
 mod run;
 mod serve;
 mod settings;

@@ -1,68 +1,82 @@
 //! What `serve` and `dev` share: from engines to a server that runs until it is told to stop.
 
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cosine_access::{Credential, Keyring};
-use cosine_http::{Api, Tls};
+use cosine_http::{Api, Monitor, Tls};
 use cosine_store::{Clock, Engines, HEARTBEAT_SECONDS, Store, SystemClock};
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::banner::{self, Secret};
+use crate::banner::{self, Addresses, Secret};
 use crate::error::Error;
-use crate::settings::Settings;
+use crate::settings::{LogFormat, Settings};
 
 /// What must be right before anything is made on the disk.
 pub struct Prepared {
     runtime: Runtime,
     listener: TcpListener,
+    monitor: Option<TcpListener>,
     tls: Option<Tls>,
 }
 
 /// Starts the log, reads the TLS files, and takes the address.
 pub fn prepare(settings: &Settings) -> Result<Prepared, Error> {
-    start_log(&settings.log)?;
+    start_log(&settings.log, settings.log_format)?;
     let tls = load_tls(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::System("cannot start threads".to_owned(), error))?;
-    let listener = runtime
-        .block_on(TcpListener::bind(settings.listen))
-        .map_err(|error| Error::System(format!("cannot listen on {}", settings.listen), error))?;
-    Ok(Prepared { runtime, listener, tls })
+    let bind = |address| {
+        runtime
+            .block_on(TcpListener::bind(address))
+            .map_err(|error| Error::System(format!("cannot listen on {address}"), error))
+    };
+    let listener = bind(settings.listen)?;
+    let monitor = settings.monitor.map(bind).transpose()?;
+    Ok(Prepared { runtime, listener, monitor, tls })
 }
 
-/// Serves these engines until SIGTERM or SIGINT. The credential is asked for when nothing else can
+/// Serves these engines until SIGTERM or SIGINT; their figures are in the registry. The credential is asked for when nothing else can
 /// go wrong any more, since one that is made is shown only once.
 pub fn run(
     settings: Settings,
     prepared: Prepared,
     engines: Engines,
+    registry: Registry,
     credential: impl FnOnce(&Settings) -> Result<(Credential, Secret), Error>,
 ) -> Result<(), Error> {
-    let Prepared { runtime, listener, tls } = prepared;
+    let Prepared { runtime, listener, monitor, tls } = prepared;
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Store::open(engines, Arc::clone(&clock))
             .await
             .map_err(|error| Error::Store(settings.data.display().to_string(), error))?;
         let stop = stop_signal().map_err(|error| Error::System("signals".to_owned(), error))?;
-        let address = listener
-            .local_addr()
-            .map_err(|error| Error::System("the listener".to_owned(), error))?;
+        let addresses = Addresses {
+            api: local_address(&listener)?,
+            monitor: monitor.as_ref().map(local_address).transpose()?,
+        };
         let (credential, secret) = credential(&settings)?;
-        banner::print(&settings, address, &credential, secret);
+        banner::print(&settings, addresses, &credential, secret);
         let api_settings = cosine_http::Settings {
             keyring: Keyring::new([credential]),
             hosts: settings.hosts,
             regions: settings.regions,
         };
         let api = Arc::new(Api::new(store.clone(), clock, api_settings));
+        if let Some(listener) = monitor {
+            tokio::spawn(Monitor::new(Arc::clone(&api), registry).serve(listener));
+        }
         tokio::select! {
             served = cosine_http::serve(api, listener, tls, stop) => {
                 served.map_err(|error| Error::System("the listener failed".to_owned(), error))
@@ -72,18 +86,28 @@ pub fn run(
     })
 }
 
-fn start_log(filter: &str) -> Result<(), Error> {
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, Error> {
+    listener.local_addr().map_err(|error| Error::System("the listener".to_owned(), error))
+}
+
+fn start_log(filter: &str, format: LogFormat) -> Result<(), Error> {
     let refused = |error: String| Error::Settings(format!("log: {filter}: {error}"));
-    let directives = EnvFilter::try_new(filter).map_err(|error| refused(error.to_string()))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(directives)
-        .with_ansi(std::io::stderr().is_terminal())
+    let targets: Targets =
+        filter.parse().map_err(|error: ParseError| refused(error.to_string()))?;
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal() && format == LogFormat::Text)
         .with_writer(std::io::stderr)
         // A log line that cannot be written must not end what it tells of: by default the complaint
         // about it goes to stderr as well, and panics there.
-        .log_internal_errors(false)
-        .try_init()
-        .map_err(|error| refused(error.to_string()))
+        .log_internal_errors(false);
+    let log = tracing_subscriber::registry().with(targets);
+    match format {
+        LogFormat::Text => log.with(lines).try_init(),
+        LogFormat::Json => {
+            log.with(lines.json().flatten_event(true).with_span_list(false)).try_init()
+        }
+    }
+    .map_err(|error| refused(error.to_string()))
 }
 
 fn load_tls(settings: &Settings) -> Result<Option<Tls>, Error> {

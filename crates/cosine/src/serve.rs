@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use cosine_access::Credential;
 use cosine_blob::{Files, files};
+use cosine_http::monitor;
 use cosine_kv::embedded::{Durability, Embedded, Options};
 use cosine_store::Engines;
 
@@ -26,8 +27,10 @@ pub fn run(settings: Settings) -> Result<(), Error> {
     let kv = Embedded::open(&data.join("meta"), options).map_err(|error| failed(error.into()))?;
     let blobs = Files::open(&data.join("blobs"), files::Options { durable, reserve_bytes: 0 })
         .map_err(|error| failed(error.into()))?;
+    let mut registry = monitor::registry();
+    kv.register(&mut registry);
     let engines = Engines { kv: Arc::new(kv), blobs: Arc::new(blobs) };
-    run::run(settings, prepared, engines, credential)
+    run::run(settings, prepared, engines, registry, credential)
 }
 
 /// Makes a directory, and sees to it that it is still there after a power cut: its entry is in its

@@ -56,7 +56,9 @@ settings! {
     "tls_cert" "COSINE_TLS_CERT" "" "" true "Certificate chain in PEM; with it, only TLS is served.";
     "tls_key" "COSINE_TLS_KEY" "" "" true "Private key in PEM.";
     "durability" "COSINE_DURABILITY" "sync" "" false "sync: acknowledged is on the disk; os: acknowledged is with the operating system, and lost with its power.";
-    "log" "COSINE_LOG" "info" "warn" true "Log filter: error, warn, info, debug, or per module.";
+    "monitor" "COSINE_MONITOR" "" "" true "Address and port of a second, plain HTTP listener for metrics and health, such as 127.0.0.1:9001.";
+    "log" "COSINE_LOG" "info" "warn" true "Log filter: error, warn, info, debug, or per module; info,access=debug adds a line for each request.";
+    "log_format" "COSINE_LOG_FORMAT" "text" "text" true "text, or json: an object a line.";
 }
 
 /// The table of the file that binds host names to buckets.
@@ -81,8 +83,21 @@ pub struct Settings {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// When a commit counts as done.
     pub durability: Durability,
+    /// Where metrics and health are served.
+    pub monitor: Option<SocketAddr>,
     /// What is logged.
     pub log: String,
+    /// In which form.
+    pub log_format: LogFormat,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line.
+    Json,
 }
 
 /// The flags of a command.
@@ -158,9 +173,7 @@ impl Settings {
         };
         Ok(Self {
             data: get("data").into(),
-            listen: get("listen")
-                .parse()
-                .map_err(|_| format!("listen: {} is not <address>:<port>", get("listen")))?,
+            listen: address(get("listen"), "listen")?,
             credential: credential(get("secret_id"), get("secret_key"), account)?,
             account,
             hosts: HostRules::new(domains, served, file.bindings),
@@ -172,7 +185,16 @@ impl Settings {
                 "sync" | "" => Durability::Sync,
                 other => return Err(format!("durability: {other} is neither sync nor os")),
             },
+            monitor: match get("monitor") {
+                "" => None,
+                monitor => Some(address(monitor, "monitor")?),
+            },
             log: get("log").to_owned(),
+            log_format: match get("log_format") {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                other => return Err(format!("log_format: {other} is neither text nor json")),
+            },
         })
     }
 }
@@ -249,6 +271,10 @@ fn text_of(value: toml::Value) -> Option<String> {
 
 fn list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn address(text: &str, key: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("{key}: {text} is not <address>:<port>"))
 }
 
 fn number(text: &str, key: &str) -> Result<u64, String> {
@@ -352,6 +378,8 @@ mod tests {
             ("secret_id", "only-one"),
             ("tls_key", "only-one"),
             ("durability", "maybe"),
+            ("monitor", "9001"),
+            ("log_format", "xml"),
             ("domains", "http://example.com/"),
         ] {
             assert!(resolve(&[(key, value)], &[], "").is_err(), "{key} = {value}");

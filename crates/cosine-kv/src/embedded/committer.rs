@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use fjall::{Database, PersistMode, Readable};
 use tokio::sync::oneshot;
 
+use super::metrics::Metrics;
 use super::{Durability, REVISION_KEY, View, engine_error, join, split};
 use crate::{Commit, Error, Outcome, Revision, Write};
 
@@ -30,7 +31,7 @@ pub(super) struct Submission {
 /// The handle on the thread; dropping it lets the thread finish what waits and ends it.
 pub(super) struct Committer {
     queue: Option<Sender<Submission>>,
-    waiting: Arc<AtomicUsize>,
+    metrics: Metrics,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -40,28 +41,27 @@ impl Committer {
         view: Arc<View>,
         durability: Durability,
         last: Revision,
+        metrics: Metrics,
     ) -> Result<Self, Error> {
         let (queue, submissions) = channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
         let worker = Worker {
             database,
             view,
             durability,
             last,
             submissions,
-            waiting: Arc::clone(&waiting),
             expected: 1,
-            poisoned: false,
+            metrics: metrics.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("kv-committer".to_owned())
             .spawn(move || worker.run())
             .map_err(|error| Error::Engine(error.to_string()))?;
-        Ok(Self { queue: Some(queue), waiting, thread: Some(thread) })
+        Ok(Self { queue: Some(queue), metrics, thread: Some(thread) })
     }
 
     pub(super) fn submit(&self, submission: Submission) -> Result<(), Error> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.metrics.queue.inc();
         let queue = self.queue.as_ref().ok_or(Error::Poisoned)?;
         queue.send(submission).map_err(|_| Error::Poisoned)
     }
@@ -82,11 +82,10 @@ struct Worker {
     durability: Durability,
     last: Revision,
     submissions: Receiver<Submission>,
-    waiting: Arc<AtomicUsize>,
     /// How many commits the next batch can expect: those of the last batch, whose callers are
     /// likely to come back, and those that came while it was synced.
     expected: usize,
-    poisoned: bool,
+    metrics: Metrics,
 }
 
 impl Worker {
@@ -95,7 +94,8 @@ impl Worker {
             let batch = self.gather(first);
             let size = batch.len();
             self.process(batch);
-            self.expected = size + self.waiting.load(Ordering::Relaxed);
+            let waiting = usize::try_from(self.metrics.queue.get());
+            self.expected = size + waiting.unwrap_or_default();
         }
     }
 
@@ -117,12 +117,12 @@ impl Worker {
                 Err(_) => break,
             }
         }
-        self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
+        self.metrics.queue.dec_by(batch.len() as i64);
         batch
     }
 
     fn process(&mut self, submissions: Vec<Submission>) {
-        if self.poisoned {
+        if self.view.poisoned.load(Ordering::Relaxed) {
             return answer_all(submissions, || Err(Error::Poisoned));
         }
         let mut batch = Batch::default();
@@ -130,24 +130,40 @@ impl Worker {
         for Submission { commit, reply } in submissions {
             match self.admit(commit, &mut batch) {
                 Ok(Outcome::Committed(revision)) => admitted.push((reply, revision)),
-                refused => drop(reply.send(refused)),
+                refused => {
+                    if let Ok(Outcome::Conflict) = refused {
+                        self.metrics.conflicts.inc();
+                    }
+                    let _ = reply.send(refused);
+                }
             }
         }
         if admitted.is_empty() {
             return;
         }
+        let began = Instant::now();
         let written = self.write(batch);
-        if let Err(error) = &written {
-            self.poisoned = true;
-            tracing::error!(%error, "a metadata sync failed: the store refuses writes until it is restarted");
-        } else {
-            self.view.publish(self.database.snapshot());
+        self.metrics.sync_seconds.observe(began.elapsed().as_secs_f64());
+        self.metrics.batch_commits.observe(admitted.len() as f64);
+        match &written {
+            Err(error) => self.poison(error),
+            Ok(()) => {
+                self.view.publish(self.database.snapshot());
+                self.metrics.commits.inc_by(admitted.len() as u64);
+            }
         }
         for (reply, revision) in admitted {
             let outcome =
                 if written.is_ok() { Outcome::Committed(revision) } else { Outcome::Unknown };
             let _ = reply.send(Ok(outcome));
         }
+    }
+
+    /// Nobody knows what is on the disk now: nothing more is written.
+    fn poison(&self, error: &Error) {
+        self.view.poisoned.store(true, Ordering::Relaxed);
+        self.metrics.poisoned.set(1);
+        tracing::error!(%error, "a metadata sync failed: the store refuses writes until it is restarted");
     }
 
     /// Checks one commit against the published state and the commits before it in this batch.

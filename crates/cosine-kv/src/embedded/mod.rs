@@ -5,16 +5,20 @@
 //! item before its batch is published, so every read goes through the snapshot.
 
 mod committer;
+mod metrics;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, Readable, Snapshot};
+use prometheus_client::registry::Registry;
 
 use crate::{Commit, Error, Kv, Outcome, Page, Revision, Row, Scan, Space};
 use committer::{Committer, Submission};
+use metrics::Metrics;
 
 /// When a commit counts as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +64,7 @@ pub struct Embedded {
     committer: Committer,
     directory: PathBuf,
     reserve: u64,
+    metrics: Metrics,
 }
 
 impl std::fmt::Debug for Embedded {
@@ -68,11 +73,12 @@ impl std::fmt::Debug for Embedded {
     }
 }
 
-/// What readers see.
+/// What readers see, and whether there will be more.
 struct View {
     keyspace: Keyspace,
     own: Keyspace,
     published: RwLock<Arc<Snapshot>>,
+    poisoned: AtomicBool,
 }
 
 impl View {
@@ -117,14 +123,27 @@ impl Embedded {
             None => Revision(0),
         };
         let published = RwLock::new(Arc::new(snapshot));
-        let view = Arc::new(View { keyspace, own, published });
-        let committer = Committer::start(database, Arc::clone(&view), options.durability, last)?;
+        let view = Arc::new(View { keyspace, own, published, poisoned: AtomicBool::new(false) });
+        let metrics = Metrics::default();
+        let committer = Committer::start(
+            database,
+            Arc::clone(&view),
+            options.durability,
+            last,
+            metrics.clone(),
+        )?;
         Ok(Self {
             view,
             committer,
             directory: directory.to_owned(),
             reserve: options.reserve_bytes,
+            metrics,
         })
+    }
+
+    /// Adds the engine's figures to those that are shown; their names begin with `kv_`.
+    pub fn register(&self, registry: &mut Registry) {
+        self.metrics.register(registry);
     }
 }
 
@@ -169,6 +188,13 @@ impl Kv for Embedded {
         let disk = disk.map_err(|error| Error::Engine(format!("statvfs: {error}")))?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         Ok(Some(Space { free, reserve: self.reserve }))
+    }
+
+    fn ready(&self) -> Result<(), Error> {
+        match self.view.poisoned.load(Ordering::Relaxed) {
+            true => Err(Error::Poisoned),
+            false => Ok(()),
+        }
     }
 
     fn exclusive(&self) -> bool {

@@ -15,8 +15,8 @@ use crate::dice::Dice;
 /// Calls fail this seldom, ...
 const FAILS_ONCE_IN: u64 = 60;
 /// ... and are slow this seldom: so slow that much else happens meanwhile.
-const SLOW_ONCE_IN: u64 = 8;
-const SLOW_TURNS: u64 = 250;
+const SLOW_ONCE_IN: u64 = 40;
+const SLOW_TURNS: u64 = 600;
 
 /// How a process is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -8,6 +8,7 @@ use cosine_wire::xml::delete_objects::{
 use cosine_wire::{ApiError, Code};
 use md5::{Digest, Md5};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use crate::Api;
 use crate::error::store_error;
@@ -52,7 +53,8 @@ async fn delete_all(api: &Api, bucket: &Bucket, objects: Vec<ObjectIdentifier>) 
             && let Some((at, object)) = waiting.next()
         {
             let (store, bucket) = (api.store.clone(), bucket.clone());
-            under_way.spawn(async move { (at, delete_one(&store, &bucket, object).await) });
+            let delete = async move { (at, delete_one(&store, &bucket, object).await) };
+            under_way.spawn(delete.in_current_span());
         }
         let Some(joined) = under_way.join_next().await else { return outcomes };
         match joined {
