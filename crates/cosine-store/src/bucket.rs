@@ -178,8 +178,10 @@ impl Store {
                 tracing::error!(bucket = %name, %error, "an empty bucket could not be removed");
             }
             // Whatever went wrong, a bucket that stays frozen would be worse.
-            self.thaw(&mut bucket, frozen).await?;
-            return removed.and(Err(Error::BucketNotEmpty));
+            return match self.thaw(&mut bucket, frozen).await {
+                Err(Error::NoSuchBucket) => Ok(()), // it was removed after all
+                thawed => thawed.and(removed).and(Err(Error::BucketNotEmpty)),
+            };
         }
         Err(Error::Busy)
     }

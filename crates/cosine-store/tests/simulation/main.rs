@@ -30,7 +30,7 @@ use world::{SIZES, Step, World};
 
 /// Steps in a run, unless `COSINE_STEPS` says otherwise.
 const STEPS: u64 = 100_000;
-const STEPS_IN_A_CASE: usize = 150;
+const STEPS_IN_A_CASE: usize = 120;
 
 fn step() -> impl Strategy<Value = Step> {
     use Step::*;
