@@ -169,3 +169,23 @@ impl Body for Metered {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
+    #[test]
+    fn a_request_that_is_dropped_without_an_answer_is_counted_as_abandoned() {
+        let metrics = Arc::new(Metrics::default());
+        let (parts, ()) = http::Request::new(()).into_parts();
+        drop(Meter::begin(&metrics, Label::Unrouted, "id", &parts));
+        let (mut registry, mut page) = (Registry::default(), String::new());
+        metrics.register(&mut registry);
+        encode(&mut page, &registry).unwrap();
+        let counted = r#"{operation="Unrouted",status="499",code="ClientClosedRequest"} 1"#;
+        assert!(page.contains(counted), "{page}");
+        assert!(page.contains("under_way 0\n"), "{page}");
+    }
+}
