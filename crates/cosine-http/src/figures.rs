@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::Api;
+use cosine_store::{Ledger, ScrubStatus, Space};
 
 /// One figure: what it is called, what it says, in which unit, and how much it is now.
 #[derive(Debug)]
@@ -57,13 +58,76 @@ pub async fn registry(api: &Api) -> Registry {
 /// What the store says of itself: a row a figure.
 async fn store_figures(api: &Api) -> Vec<Figure> {
     let ready = api.refuses_writes().await.is_none();
-    vec![Figure {
+    let mut figures = vec![Figure {
         name: "cosine_ready",
         help: "1 while writes are taken, as /-/ready says",
         kind: Kind::Gauge,
         unit: None,
         value: f64::from(u8::from(ready)),
-    }]
+    }];
+    if let Ok(ledger) = api.store.ledger().await {
+        figures.extend(ledger_figures(&ledger));
+    }
+    if let Ok(status) = api.store.scrub_status().await {
+        figures.extend(scrub_figures(&status));
+    }
+    figures.extend(disk_figures(&api.store.space().unwrap_or_default()));
+    figures
+}
+
+/// A row: its name without `cosine_`, what it says, its unit, and how much it is.
+type StoreRow = (&'static str, &'static str, Kind, Option<Unit>, u64);
+
+fn figure((name, help, kind, unit, value): StoreRow) -> Figure {
+    Figure { name, help, kind, unit, value: value as f64 }
+}
+
+#[rustfmt::skip]
+fn ledger_figures(ledger: &Ledger) -> impl Iterator<Item = Figure> + use<> {
+    let (done, census, bytes) = (&ledger.collected, &ledger.census, || Some(Unit::Bytes));
+    [
+        ("cosine_gc_released_contents", "Contents that lost a reference and wait for the collector", Kind::Gauge, None, ledger.released),
+        ("cosine_gc_condemned", "Data in contents that are condemned", Kind::Gauge, bytes(), ledger.condemned_bytes),
+        ("cosine_gc_doomed", "Data in blobs that wait for their grace to pass", Kind::Gauge, bytes(), done.doomed_bytes),
+        ("cosine_gc_doomed_blobs", "Blobs that wait for their grace to pass", Kind::Gauge, None, done.doomed_blobs),
+        ("cosine_gc_reclaimed", "Data that collectors have removed since the store began", Kind::Counter, bytes(), done.reclaimed_bytes),
+        ("cosine_gc_quarantined_blobs", "Blobs that nothing explains, put aside since the store began", Kind::Counter, None, done.quarantined_blobs),
+        ("cosine_store_live", "Data in contents in use, each counted once, at the end of the last pass of the scrub", Kind::Gauge, bytes(), census.live_bytes),
+        ("cosine_store_shared", "Data that copies would take if they did not share, then", Kind::Gauge, bytes(), census.shared_bytes),
+    ]
+    .into_iter()
+    .map(figure)
+}
+
+#[rustfmt::skip]
+fn scrub_figures(status: &ScrubStatus) -> impl Iterator<Item = Figure> + use<> {
+    let ended = status.last_ended.unwrap_or(0) / 1_000_000;
+    [
+        ("cosine_scrub_running", "1 while a pass of the scrub is under way", Kind::Gauge, None, u64::from(status.running)),
+        ("cosine_scrub_passes", "Passes of the scrub that were begun since the store began", Kind::Counter, None, status.pass),
+        ("cosine_scrub_seen", "Data in contents in use that the pass has verified so far", Kind::Gauge, Some(Unit::Bytes), status.seen.live_bytes),
+        ("cosine_scrub_last_end_time", "When the last pass ended, seconds since 1970 UTC; 0 before the first", Kind::Gauge, Some(Unit::Seconds), ended),
+        ("cosine_damaged_contents", "Contents that are known to be damaged", Kind::Gauge, None, status.damaged.len() as u64),
+    ]
+    .into_iter()
+    .map(figure)
+}
+
+/// The disk with the least room beyond its reserve is the one that matters.
+fn disk_figures(disks: &[Space]) -> Vec<Figure> {
+    let tightest = disks.iter().min_by_key(|disk| disk.free.saturating_sub(disk.reserve));
+    let Some(Space { free, reserve, .. }) = tightest.copied() else { return vec![] };
+    let bytes = || Some(Unit::Bytes);
+    vec![
+        figure(("cosine_disk_free", "Room on the disk", Kind::Gauge, bytes(), free)),
+        figure((
+            "cosine_disk_reserve",
+            "Room on the disk that stays free",
+            Kind::Gauge,
+            bytes(),
+            reserve,
+        )),
+    ]
 }
 
 /// What the operating system says of the process, under the names that every Prometheus client

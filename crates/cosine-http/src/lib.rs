@@ -5,6 +5,7 @@
 //! the one file under `ops/` that is that operation: it parses, authorises, calls the store and
 //! renders. Nothing here knows how anything is stored.
 
+mod admin;
 mod authorise;
 mod body;
 mod error;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cosine_access::Keyring;
-use cosine_store::{Clock, Store};
+use cosine_store::{Clock, CollectorOptions, Store};
 use cosine_wire::host::HostRules;
 
 use metrics::Metrics;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub hosts: HostRules,
     /// Where buckets may live.
     pub regions: Regions,
+    /// How patient collectors are.
+    pub collector: CollectorOptions,
 }
 
 /// The regions of a deployment.

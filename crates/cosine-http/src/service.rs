@@ -21,7 +21,7 @@ use crate::operation::{self, Ask, Row, Scope, State};
 use crate::reply::Reply;
 use crate::request::{Head, Request, Target};
 use crate::system::{self, Endpoint};
-use crate::{Api, ops};
+use crate::{Api, admin, ops};
 
 /// Query keys that ask a read for more than the object, such as a thumbnail of it. The object in its
 /// place would be a wrong answer behind a 200.
@@ -47,6 +47,8 @@ const REFUSED_ON_WRITE: [&str; 4] =
 enum Routed {
     /// Something of the server itself.
     System(Endpoint),
+    /// Administration.
+    Admin { command: admin::Command, head: Head },
     /// An operation.
     Operation { row: &'static Row, head: Head, target: Target },
 }
@@ -54,7 +56,7 @@ enum Routed {
 impl Routed {
     fn label(&self) -> Label {
         match self {
-            Self::System(_) => Label::System,
+            Self::System(_) | Self::Admin { .. } => Label::System,
             Self::Operation { row, .. } => Label::Operation(row.operation),
         }
     }
@@ -100,6 +102,9 @@ impl Api {
         if let Some(endpoint) = system::find(&head, &self.settings.hosts) {
             return Ok(Routed::System(endpoint));
         }
+        if let Some(command) = admin::find(&head, &self.settings.hosts) {
+            return Ok(Routed::Admin { command, head });
+        }
         let (scope, target) = head.address(&self.settings.hosts)?;
         let ask = Ask { query: &head.query, headers: &head.headers, path: &head.path };
         let row = operation::route(&head.method, scope, ask)?;
@@ -113,6 +118,10 @@ impl Api {
     ) -> Result<Reply, ApiError> {
         let (row, head, target) = match routed? {
             Routed::System(endpoint) => return Ok(endpoint.answer(self).await),
+            Routed::Admin { command, head } => {
+                let caller = self.authenticate(&head)?;
+                return admin::run(self, command, caller, &head.headers).await;
+            }
             Routed::Operation { row, head, target } => (row, head, target),
         };
         let caller = self.authenticate(&head)?;
@@ -169,7 +178,9 @@ impl Api {
 /// there, for everyone to read. Every SDK signs them.
 fn require_cover(presented: &Presented, headers: &HeaderMap) -> Result<(), ApiError> {
     let gives_away = |header: &&str| {
-        [name::COPY_SOURCE, name::ACL].contains(header) || header.starts_with("x-cos-grant-")
+        [name::COPY_SOURCE, name::ACL].contains(header)
+            || header.starts_with("x-cos-grant-")
+            || admin::is_admin_header(header)
     };
     let mut given = headers.keys().map(HeaderName::as_str).filter(gives_away);
     match given.find(|header| !presented.covers(header)) {

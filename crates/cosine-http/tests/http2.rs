@@ -35,6 +35,7 @@ async fn start() -> std::net::SocketAddr {
         keyring: Keyring::new([credential]),
         hosts: HostRules::new(vec![], ServedRegions::All, HashMap::new()),
         regions: Regions { default: "ap-x".into(), named: vec!["ap-x".into()], any: false },
+        collector: Default::default(),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

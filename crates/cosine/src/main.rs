@@ -1,15 +1,18 @@
 //! `cosine`: arguments and configuration in, a running server out.
 
+mod background;
 mod banner;
 mod credentials;
 mod dev;
 mod error;
+mod fsck;
 #[cfg(test)]
 mod monitoring;
 mod run;
 mod serve;
 mod settings;
 mod sign;
+mod units;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -32,15 +35,20 @@ fn main() -> ExitCode {
                 .about("Serves from memory with well-known credentials: nothing is written to disk")
                 .args(settings::arguments(Use::Dev)),
         )
+        .subcommand(fsck::command())
         .subcommand(sign::command());
+    let done = |()| ExitCode::SUCCESS;
     let result = match command.get_matches().subcommand() {
-        Some(("serve", matches)) => Settings::resolve(Use::Serve, matches).and_then(serve::run),
-        Some(("dev", matches)) => Settings::resolve(Use::Dev, matches).and_then(dev::run),
-        Some(("sign", matches)) => sign::run(matches),
-        _ => Ok(()),
+        Some(("serve", matches)) => {
+            Settings::resolve(Use::Serve, matches).and_then(serve::run).map(done)
+        }
+        Some(("dev", matches)) => Settings::resolve(Use::Dev, matches).and_then(dev::run).map(done),
+        Some(("fsck", matches)) => fsck::run(matches),
+        Some(("sign", matches)) => sign::run(matches).map(done),
+        _ => Ok(ExitCode::SUCCESS),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "cosine: {error}");
             ExitCode::from(error.exit_status())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cosine_access::Keyring;
 use cosine_http::{Api, Monitor, Regions, Settings, monitor};
 use cosine_kv::embedded::{Embedded, Options};
-use cosine_store::{Engines, Store, SystemClock};
+use cosine_store::{CollectorOptions, Engines, Store, SystemClock};
 use cosine_wire::host::{HostRules, ServedRegions};
 use serde_json::Value;
 
@@ -50,6 +50,7 @@ async fn metrics() -> Vec<Metric> {
         keyring: Keyring::new([]),
         hosts: HostRules::new(vec![], ServedRegions::All, HashMap::new()),
         regions: Regions { default: "ap-x".into(), named: vec![], any: true },
+        collector: CollectorOptions::default(),
     };
     let api = Arc::new(Api::new(store, clock, settings));
     let page = Monitor::new(api, registry).page().await.unwrap();

@@ -3,11 +3,10 @@
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use cosine_access::{Credential, Keyring};
 use cosine_http::{Api, Monitor, Tls};
-use cosine_store::{Clock, Engines, HEARTBEAT_SECONDS, Store, SystemClock};
+use cosine_store::{Clock, Engines, Store, SystemClock};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -16,6 +15,7 @@ use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::background;
 use crate::banner::{self, Addresses, Secret};
 use crate::error::Error;
 use crate::settings::{LogFormat, Settings};
@@ -72,16 +72,21 @@ pub fn run(
             keyring: Keyring::new([credential]),
             hosts: settings.hosts,
             regions: settings.regions,
+            collector: settings.collector,
         };
         let api = Arc::new(Api::new(store.clone(), clock, api_settings));
         if let Some(listener) = monitor {
             tokio::spawn(Monitor::new(Arc::clone(&api), registry).serve(listener));
         }
+        tokio::spawn(background::collect(store.clone(), settings.collector));
+        if let Some(options) = settings.scrub {
+            tokio::spawn(background::scrub(store.clone(), options));
+        }
         tokio::select! {
             served = cosine_http::serve(api, listener, tls, stop) => {
                 served.map_err(|error| Error::System("the listener failed".to_owned(), error))
             }
-            fenced = stay_alive(store) => Err(Error::Fenced(fenced)),
+            fenced = background::stay_alive(store) => Err(Error::Fenced(fenced)),
         }
     })
 }
@@ -133,16 +138,4 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
         }
         tracing::info!("stopping: no new connections, requests under way finish");
     })
-}
-
-/// Beats until others take this run for dead; then it must write no more.
-async fn stay_alive(store: Store) -> cosine_store::Error {
-    loop {
-        tokio::time::sleep(Duration::from_secs(HEARTBEAT_SECONDS)).await;
-        match store.heartbeat().await {
-            Err(error @ cosine_store::Error::Fenced) => return error,
-            Err(error) => tracing::warn!(%error, "the heartbeat failed"),
-            Ok(()) => {}
-        }
-    }
 }

@@ -23,10 +23,17 @@ pub fn run(settings: Settings) -> Result<(), Error> {
         .map_err(|error| Error::System(format!("cannot make {}", data.display()), error))?;
     let durable = settings.durability == Durability::Sync;
     let failed = |error: cosine_store::Error| Error::Store(data.display().to_string(), error);
-    let options = Options { durability: settings.durability, ..Options::default() };
+    let options = Options {
+        durability: settings.durability,
+        reserve_bytes: settings.disk_reserve,
+        ..Options::default()
+    };
     let kv = Embedded::open(&data.join("meta"), options).map_err(|error| failed(error.into()))?;
-    let blobs = Files::open(&data.join("blobs"), files::Options { durable, reserve_bytes: 0 })
-        .map_err(|error| failed(error.into()))?;
+    let blobs = Files::open(
+        &data.join("blobs"),
+        files::Options { durable, reserve_bytes: settings.disk_reserve },
+    )
+    .map_err(|error| failed(error.into()))?;
     let mut registry = monitor::registry();
     kv.register(&mut registry);
     let engines = Engines { kv: Arc::new(kv), blobs: Arc::new(blobs) };

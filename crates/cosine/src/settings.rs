@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, ArgMatches};
 use cosine_access::{Account, Credential};
 use cosine_http::Regions;
 use cosine_kv::embedded::Durability;
+use cosine_store::{CollectorOptions, ScrubOptions};
 use cosine_wire::host::{Binding, HostRules, ServedRegions, without_port};
 
 use crate::error::Error;
+use crate::units;
 
 /// Which command takes a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,10 @@ settings! {
     "tls_cert" "COSINE_TLS_CERT" "" "" true "Certificate chain in PEM; with it, only TLS is served.";
     "tls_key" "COSINE_TLS_KEY" "" "" true "Private key in PEM.";
     "durability" "COSINE_DURABILITY" "sync" "" false "sync: acknowledged is on the disk; os: acknowledged is with the operating system, and lost with its power.";
+    "disk_reserve" "COSINE_DISK_RESERVE" "512MiB" "" false "Bytes of the disk that stay free: when there are fewer, objects can be read and deleted, not written.";
+    "gc_grace" "COSINE_GC_GRACE" "3600" "60" true "Seconds that the bytes of what was deleted stay: longer than the longest download, and than the age of any backup of the metadata that may be restored.";
+    "scrub_rate" "COSINE_SCRUB_RATE" "32MiB" "" false "Bytes a second that are read to find damage early; 0 switches the scrub off.";
+    "scrub_interval" "COSINE_SCRUB_INTERVAL" "604800" "" false "Seconds from the end of one pass of the scrub to the next.";
     "monitor" "COSINE_MONITOR" "" "" true "Address and port of a second, plain HTTP listener for metrics and health, such as 127.0.0.1:9001.";
     "log" "COSINE_LOG" "info" "warn" true "Log filter: error, warn, info, debug, or per module; info,access=debug adds a line for each request.";
     "log_format" "COSINE_LOG_FORMAT" "text" "text" true "text, or json: an object a line.";
@@ -85,6 +92,12 @@ pub struct Settings {
     pub durability: Durability,
     /// Where metrics and health are served.
     pub monitor: Option<SocketAddr>,
+    /// Bytes of the disk that stay free.
+    pub disk_reserve: u64,
+    /// How patient the collector is.
+    pub collector: CollectorOptions,
+    /// How hard the scrub works, if it does.
+    pub scrub: Option<ScrubOptions>,
     /// What is logged.
     pub log: String,
     /// In which form.
@@ -185,6 +198,12 @@ impl Settings {
                 "sync" | "" => Durability::Sync,
                 other => return Err(format!("durability: {other} is neither sync nor os")),
             },
+            disk_reserve: bytes(get("disk_reserve"), "disk_reserve")?,
+            collector: CollectorOptions {
+                grace: Duration::from_secs(seconds(get("gc_grace"), "gc_grace")?),
+                ..CollectorOptions::default()
+            },
+            scrub: scrub(get("scrub_rate"), get("scrub_interval"))?,
             monitor: match get("monitor") {
                 "" => None,
                 monitor => Some(address(monitor, "monitor")?),
@@ -279,6 +298,23 @@ fn address(text: &str, key: &str) -> Result<SocketAddr, String> {
 
 fn number(text: &str, key: &str) -> Result<u64, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| format!("{key}: {text} is not a number"))
+}
+
+/// A number of bytes; nothing is 0.
+fn bytes(text: &str, key: &str) -> Result<u64, String> {
+    if text.is_empty() { Ok(0) } else { units::bytes(text).map_err(|why| format!("{key}: {why}")) }
+}
+
+/// A number of whole seconds, however many; nothing is 0.
+fn seconds(text: &str, key: &str) -> Result<u64, String> {
+    let text = if text.is_empty() { "0" } else { text };
+    text.parse().map_err(|_| format!("{key}: {text} is not a number of seconds"))
+}
+
+fn scrub(rate: &str, interval: &str) -> Result<Option<ScrubOptions>, String> {
+    let bytes_per_second = bytes(rate, "scrub_rate")?;
+    let interval = Duration::from_secs(seconds(interval, "scrub_interval")?);
+    Ok((bytes_per_second > 0).then_some(ScrubOptions { bytes_per_second, interval }))
 }
 
 fn regions(text: &str) -> Result<Regions, String> {
@@ -378,6 +414,10 @@ mod tests {
             ("secret_id", "only-one"),
             ("tls_key", "only-one"),
             ("durability", "maybe"),
+            ("disk_reserve", "much"),
+            ("gc_grace", "-1"),
+            ("scrub_rate", "1MB"),
+            ("scrub_interval", "weekly"),
             ("monitor", "9001"),
             ("log_format", "xml"),
             ("domains", "http://example.com/"),
