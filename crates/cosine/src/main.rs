@@ -1,5 +1,6 @@
 //! `cosine`: arguments and configuration in, a running server out.
 
+mod admin;
 mod background;
 mod banner;
 mod credentials;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
                 .about("Serves from memory with well-known credentials: nothing is written to disk")
                 .args(settings::arguments(Use::Dev)),
         )
+        .subcommand(admin::command())
         .subcommand(fsck::command())
         .subcommand(sign::command());
     let done = |()| ExitCode::SUCCESS;
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
             Settings::resolve(Use::Serve, matches).and_then(serve::run).map(done)
         }
         Some(("dev", matches)) => Settings::resolve(Use::Dev, matches).and_then(dev::run).map(done),
+        Some(("admin", matches)) => admin::run(matches).map(done),
         Some(("fsck", matches)) => fsck::run(matches),
         Some(("sign", matches)) => sign::run(matches).map(done),
         _ => Ok(ExitCode::SUCCESS),

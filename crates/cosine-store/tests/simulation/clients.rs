@@ -1,6 +1,6 @@
 //! Clients: each operation runs as a task, and its end is held against the model.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub type Place = (usize, usize);
 #[derive(Debug)]
 pub struct Flight {
     pub generation: u64,
+    /// When it began, in events.
+    pub at: u64,
     pub begun: Duration,
     pub effect: Effect,
     /// Which buckets were there, or not, at some time since it began.
@@ -50,6 +52,21 @@ impl Effect {
         }
     }
 
+    /// What it may leave, given what others may have left at its source.
+    fn outcomes(&self, under_way: &BTreeMap<Place, Possible>) -> Possible {
+        match self {
+            Effect::Put(_, value) => Possible::from([Some(*value)]),
+            Effect::Delete(_) => Possible::from([None]),
+            Effect::Copy { from, seen, mark, .. } => {
+                let mut sources = seen.lock().unwrap().clone();
+                sources.extend(under_way.get(from).into_iter().flatten());
+                let marked = |value: Value| Value { mark: mark.unwrap_or(value.mark), ..value };
+                sources.into_iter().flatten().map(|value| Some(marked(value))).collect()
+            }
+            _ => Possible::new(),
+        }
+    }
+
     fn writes(&self) -> Option<Place> {
         match self {
             Effect::Put(at, _) | Effect::Delete(at) | Effect::Copy { to: at, .. } => Some(*at),
@@ -61,30 +78,31 @@ impl Effect {
 impl Shared {
     /// Everything that a place may have held since `seen` began: what was reported, and what is
     /// still under way.
-    fn values(&self, at: Place, seen: &Possible, visited: &mut BTreeSet<u64>) -> Possible {
-        let mut values = seen.clone();
-        for (id, flight) in &self.flights {
-            if flight.effect.writes() == Some(at) && visited.insert(*id) {
-                values.extend(self.outcomes(&flight.effect, visited));
-            }
-            if matches!(&flight.effect, Effect::DeleteBucket(bucket) if *bucket == at.0) {
-                values.insert(None);
-            }
-        }
-        values
+    fn values(&self, at: Place, seen: &Possible) -> Possible {
+        let under_way = self.under_way().remove(&at).unwrap_or_default();
+        seen.union(&under_way).copied().collect()
     }
 
-    fn outcomes(&self, effect: &Effect, visited: &mut BTreeSet<u64>) -> Possible {
-        match effect {
-            Effect::Put(_, value) => Possible::from([Some(*value)]),
-            Effect::Delete(_) => Possible::from([None]),
-            Effect::Copy { from, seen, mark, .. } => {
-                let seen = seen.lock().unwrap().clone();
-                let sources = self.values(*from, &seen, visited).into_iter().flatten();
-                let marked = |value: Value| Value { mark: mark.unwrap_or(value.mark), ..value };
-                sources.map(|value| Some(marked(value))).collect()
+    /// What the operations under way may have left at each place. Copies of copies: until nothing
+    /// new comes of it.
+    fn under_way(&self) -> BTreeMap<Place, Possible> {
+        let mut places: BTreeMap<Place, Possible> = BTreeMap::new();
+        loop {
+            let before: usize = places.values().map(Possible::len).sum();
+            for flight in self.flights.values() {
+                if let Effect::DeleteBucket(bucket) = flight.effect {
+                    (0..KEYS.len()).for_each(|key| {
+                        places.entry((bucket, key)).or_default().insert(None);
+                    });
+                }
+                if let Some(at) = flight.effect.writes() {
+                    let outcomes = flight.effect.outcomes(&places);
+                    places.entry(at).or_default().extend(outcomes);
+                }
             }
-            _ => Possible::new(),
+            if places.values().map(Possible::len).sum::<usize>() == before {
+                return places;
+            }
         }
     }
 
@@ -102,6 +120,18 @@ impl Shared {
         self.model.bucket(bucket).exists = exists;
     }
 
+    /// The next event.
+    fn tick(&mut self) -> u64 {
+        self.events += 1;
+        self.events
+    }
+
+    /// A write happened.
+    fn written(&mut self, at: Place, flight: &Flight, values: Possible) {
+        let now = self.tick();
+        self.model.slot(at).written(values, flight.at, now);
+    }
+
     fn begin(&mut self, id: u64, flight: Flight) {
         let bucket = self.model.bucket(flight.effect.bucket());
         bucket.users += 1;
@@ -110,7 +140,7 @@ impl Shared {
             _ => {}
         }
         if let Some(at) = flight.effect.writes() {
-            self.model.slot(at).busy = true;
+            self.model.slot(at).writers += 1;
         }
         self.flights.insert(id, flight);
     }
@@ -124,7 +154,7 @@ impl Shared {
             bucket.busy = false;
         }
         if let Some(at) = flight.effect.writes() {
-            self.model.slot(at).busy = false;
+            self.model.slot(at).writers -= 1;
         }
         Some(flight)
     }
@@ -132,8 +162,9 @@ impl Shared {
     /// It may have happened, and nobody knows.
     fn leave_open(&mut self, effect: &Effect) {
         if let Some(at) = effect.writes() {
-            let outcomes = self.outcomes(effect, &mut BTreeSet::new());
-            self.model.slot(at).add(outcomes);
+            let outcomes = effect.outcomes(&self.under_way());
+            let now = self.tick();
+            self.model.slot(at).maybe_written(outcomes, now);
         }
         match effect {
             Effect::CreateBucket(bucket) => {
@@ -143,7 +174,10 @@ impl Shared {
             Effect::DeleteBucket(bucket) => {
                 let exists = self.model.bucket(*bucket).exists.clone();
                 self.set_exists(*bucket, exists.into_iter().chain([false]));
-                (0..KEYS.len()).for_each(|key| self.model.slot((*bucket, key)).add([None]));
+                let now = self.tick();
+                for key in 0..KEYS.len() {
+                    self.model.slot((*bucket, key)).maybe_written(Possible::from([None]), now);
+                }
             }
             _ => {}
         }
@@ -189,12 +223,9 @@ impl World {
                 buckets.extend([(bucket, true), (bucket, false)]);
             }
         }
-        shared.begin(id, Flight { generation: process.generation, begun, effect, buckets });
+        let at = shared.tick();
+        shared.begin(id, Flight { generation: process.generation, at, begun, effect, buckets });
         id
-    }
-
-    fn is_busy(&self, at: Place) -> bool {
-        self.shared().model.slot(at).busy
     }
 
     /// Runs an operation, and holds its answer against the model once it comes.
@@ -258,15 +289,15 @@ impl World {
         let id = self.begin(&process, Effect::DeleteBucket(bucket));
         let name = BucketName::parse(BUCKETS[bucket]).unwrap();
         let operation = async move { process.store.delete_bucket(&name).await };
-        let land = move |shared: &mut Shared, _: &Flight, ()| {
+        let land = move |shared: &mut Shared, flight: &Flight, ()| {
             let state = shared.model.bucket(bucket);
             assert!(state.exists.contains(&true), "a bucket was removed twice");
             shared.set_exists(bucket, [false]);
             for key in 0..KEYS.len() {
-                let possible = shared.model.slot((bucket, key)).possible.clone();
-                let values = shared.values((bucket, key), &possible, &mut BTreeSet::new());
+                let possible = shared.model.slot((bucket, key)).possible();
+                let values = shared.values((bucket, key), &possible);
                 assert!(values.contains(&None), "a bucket was removed with {}", show(&values));
-                shared.model.slot((bucket, key)).set(Possible::from([None]));
+                shared.written((bucket, key), flight, Possible::from([None]));
             }
         };
         let refuse = move |shared: &mut Shared, _: &Flight, error: &Error| {
@@ -282,9 +313,6 @@ impl World {
     }
 
     pub fn put(&mut self, n: usize, at: Place, size: usize, forbid_overwrite: bool) {
-        if self.is_busy(at) {
-            return;
-        }
         let process = self.process(n);
         let value = Value { body: self.shared().written, size, mark: 0 };
         let id = self.begin(&process, Effect::Put(at, value));
@@ -302,7 +330,7 @@ impl World {
         };
         let land = move |shared: &mut Shared, flight: &Flight, _: Version| {
             assert!(shared.may_exist(flight, at.0, true), "a put into no bucket");
-            shared.model.slot(at).set(Possible::from([Some(value)]));
+            shared.written(at, flight, Possible::from([Some(value)]));
         };
         self.fly(id, operation, land, move |shared, flight, error| {
             refuse_write(shared, flight, at, forbid_overwrite, error)
@@ -316,9 +344,6 @@ impl World {
         replace: bool,
         forbid_overwrite: bool,
     ) {
-        if self.is_busy(to) {
-            return;
-        }
         let process = self.process(n);
         let seen = self.shared().model.slot(from).watch();
         let mark = replace.then(|| self.shared().written);
@@ -326,14 +351,14 @@ impl World {
         let operation =
             async move { copy(&process.store, (from, to), mark, forbid_overwrite).await };
         let land = move |shared: &mut Shared, flight: &Flight, _: Version| {
-            let values = shared.outcomes(&flight.effect, &mut BTreeSet::new());
+            let values = flight.effect.outcomes(&shared.under_way());
             assert!(!values.is_empty(), "a copy of nothing");
-            shared.model.slot(to).set(values);
+            shared.written(to, flight, values);
         };
         let refuse = move |shared: &mut Shared, flight: &Flight, error: &Error| match error {
             Error::NoSuchKey => {
                 let seen = seen.lock().unwrap().clone();
-                let values = shared.values(from, &seen, &mut BTreeSet::new());
+                let values = shared.values(from, &seen);
                 let absent = values.contains(&None) || shared.may_exist(flight, from.0, false);
                 assert!(absent, "{from:?} was there: {}", show(&values));
                 true
@@ -354,17 +379,14 @@ impl World {
     }
 
     pub fn delete(&mut self, n: usize, at: Place) {
-        if self.is_busy(at) {
-            return;
-        }
         let process = self.process(n);
         let id = self.begin(&process, Effect::Delete(at));
         let operation = async move {
             let bucket = process.store.bucket(&BucketName::parse(BUCKETS[at.0]).unwrap()).await?;
             process.store.delete(&bucket, &ObjectKey::parse(KEYS[at.1]).unwrap()).await
         };
-        let land = move |shared: &mut Shared, _: &Flight, ()| {
-            shared.model.slot(at).set(Possible::from([None]));
+        let land = move |shared: &mut Shared, flight: &Flight, ()| {
+            shared.written(at, flight, Possible::from([None]));
         };
         self.fly(id, operation, land, move |shared, flight, error| {
             refuse_write(shared, flight, at, false, error)
@@ -376,7 +398,7 @@ impl World {
         let (seen, before) = {
             let mut shared = self.shared();
             let slot = shared.model.slot(at);
-            (slot.watch(), (!slot.busy).then_some(slot.changes))
+            (slot.watch(), (slot.writers == 0).then_some(slot.changes))
         };
         let id = self.begin(&process, Effect::Read(at));
         let operation = async move {
@@ -387,7 +409,7 @@ impl World {
         };
         let land = move |shared: &mut Shared, flight: &Flight, read: Option<(Version, Vec<u8>)>| {
             let seen = seen.lock().unwrap().clone();
-            let values = shared.values(at, &seen, &mut BTreeSet::new());
+            let values = shared.values(at, &seen);
             let fits = |value: &Option<Value>| match (value, &read) {
                 (None, None) => true,
                 (Some(value), Some((version, body))) => {
@@ -405,9 +427,9 @@ impl World {
             let slot = shared.model.slot(at);
             if let (Some(found), Some(before)) = (found, before)
                 && slot.changes == before
-                && !slot.busy
+                && slot.writers == 0
             {
-                slot.set(Possible::from([found]));
+                shared.written(at, flight, Possible::from([found]));
             }
         };
         self.fly(id, operation, land, |_, _, _| false);
@@ -426,8 +448,9 @@ fn refuse_write(
             assert!(shared.may_exist(flight, at.0, false), "the bucket is there")
         }
         Error::AlreadyExists => {
-            let possible = &shared.model.slot(at).possible;
-            assert!(forbid_overwrite && possible.iter().any(Option::is_some));
+            let possible = shared.model.slot(at).possible();
+            let values = shared.values(at, &possible);
+            assert!(forbid_overwrite && values.iter().any(Option::is_some));
         }
         _ => return false,
     }

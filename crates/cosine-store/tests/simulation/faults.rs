@@ -14,9 +14,10 @@ use crate::dice::Dice;
 
 /// Calls fail this seldom, ...
 const FAILS_ONCE_IN: u64 = 60;
-/// ... and are slow this seldom: so slow that much else happens meanwhile.
-const SLOW_ONCE_IN: u64 = 40;
-const SLOW_TURNS: u64 = 600;
+/// ... and are slow this seldom, in a process that is quick or sluggish just now: so slow that much
+/// else happens meanwhile.
+const SLOW_ONCE_IN: [u64; 2] = [40, 4];
+const SLOW_TURNS: [u64; 2] = [600, 120];
 
 /// How a process is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -35,11 +36,23 @@ pub struct Fate {
     faulty: Arc<AtomicBool>,
     mode: Mutex<Mode>,
     changed: Notify,
+    sluggish: AtomicBool,
 }
 
 impl Fate {
     pub fn new(dice: Arc<Dice>, faulty: Arc<AtomicBool>) -> Self {
-        Self { dice, faulty, mode: Mutex::default(), changed: Notify::new() }
+        Self {
+            dice,
+            faulty,
+            mode: Mutex::default(),
+            changed: Notify::new(),
+            sluggish: AtomicBool::new(false),
+        }
+    }
+
+    /// Now and then a process becomes sluggish, or quick again.
+    pub fn change_pace(&self) {
+        self.sluggish.store(self.dice.once_in(3), Ordering::Relaxed);
     }
 
     pub fn mode(&self) -> Mode {
@@ -53,8 +66,9 @@ impl Fate {
 
     /// Before and after every call: others get their turn, and this process may not come back.
     async fn pass(&self) {
-        let turns = match self.dice.once_in(SLOW_ONCE_IN) {
-            true => self.dice.below(SLOW_TURNS),
+        let pace = usize::from(self.sluggish.load(Ordering::Relaxed));
+        let turns = match self.dice.once_in(SLOW_ONCE_IN[pace]) {
+            true => self.dice.below(SLOW_TURNS[pace]),
             false => self.dice.below(3),
         };
         for _ in 0..turns {

@@ -60,7 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => process().prop_map(|process| Pause { process }),
         3 => process().prop_map(|process| Resume { process }),
         1 => process().prop_map(|process| Kill { process }),
-        6 => (1..1500u64).prop_map(|seconds| TimePasses { seconds }),
+        6 => (1..700u64).prop_map(|seconds| TimePasses { seconds }),
         1 => (process(), -4000..4000i64)
             .prop_map(|(process, seconds)| ClockSteps { process, seconds }),
         4 => Just(Wait),

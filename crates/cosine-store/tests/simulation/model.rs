@@ -25,11 +25,20 @@ pub type Possible = BTreeSet<Option<Value>>;
 /// Everything that a key may have held since somebody began to look.
 pub type Seen = Arc<Mutex<Possible>>;
 
+/// What one write may have left, and when it was known to be over.
+#[derive(Clone, Debug)]
+struct Outcome {
+    values: Possible,
+    ended: u64,
+}
+
+/// A key. Writes may overlap; one that began after another had ended is the later one.
 #[derive(Debug)]
 pub struct Slot {
-    pub possible: Possible,
-    /// Whether a write is under way.
-    pub busy: bool,
+    /// The writes of which no later one is known.
+    last: Vec<Outcome>,
+    /// Writes under way.
+    pub writers: usize,
     /// Rises with every change.
     pub changes: u64,
     watchers: Vec<Seen>,
@@ -37,29 +46,35 @@ pub struct Slot {
 
 impl Default for Slot {
     fn default() -> Self {
-        let possible = Possible::from([None]);
-        Self { possible, busy: false, changes: 0, watchers: vec![] }
+        let last = vec![Outcome { values: Possible::from([None]), ended: 0 }];
+        Self { last, writers: 0, changes: 0, watchers: vec![] }
     }
 }
 
 impl Slot {
-    pub fn set(&mut self, possible: Possible) {
+    /// What the key may hold, as far as writes are over.
+    pub fn possible(&self) -> Possible {
+        self.last.iter().flat_map(|outcome| outcome.values.iter().copied()).collect()
+    }
+
+    /// A write happened, between these two times.
+    pub fn written(&mut self, values: Possible, begun: u64, ended: u64) {
+        self.last.retain(|outcome| outcome.ended >= begun);
+        self.maybe_written(values, ended);
+    }
+
+    /// A write may have happened.
+    pub fn maybe_written(&mut self, values: Possible, ended: u64) {
         self.changes += 1;
         self.watchers.retain(|seen| Arc::strong_count(seen) > 1);
         for seen in &self.watchers {
-            seen.lock().unwrap().extend(&possible);
+            seen.lock().unwrap().extend(&values);
         }
-        self.possible = possible;
-    }
-
-    pub fn add(&mut self, more: impl IntoIterator<Item = Option<Value>>) {
-        let mut possible = self.possible.clone();
-        possible.extend(more);
-        self.set(possible);
+        self.last.push(Outcome { values, ended });
     }
 
     pub fn watch(&mut self) -> Seen {
-        let seen = Arc::new(Mutex::new(self.possible.clone()));
+        let seen = Arc::new(Mutex::new(self.possible()));
         self.watchers.push(Arc::clone(&seen));
         seen
     }

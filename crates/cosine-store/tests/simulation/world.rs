@@ -18,7 +18,7 @@ use crate::dice::Dice;
 use crate::faults::{Fate, FaultyBlobs, FaultyKv, Mode};
 use crate::model::{Model, Possible};
 
-pub const GRACE: Duration = Duration::from_secs(3600);
+pub const GRACE: Duration = Duration::from_secs(600);
 pub const SILENCE: Duration = Duration::from_secs(300);
 const BEGIN: u64 = 1_700_000_000_000_000;
 
@@ -49,6 +49,8 @@ pub struct Shared {
     pub model: Model,
     pub flights: BTreeMap<u64, Flight>,
     pub written: u64,
+    /// Events so far: they order what clients can tell apart.
+    pub events: u64,
     /// Processes, by generation, that found themselves taken for dead.
     pub fenced: BTreeSet<u64>,
     /// Time that has passed for everyone.
@@ -81,6 +83,7 @@ impl World {
             model: Model::default(),
             flights: BTreeMap::new(),
             written: 0,
+            events: 0,
             fenced: BTreeSet::new(),
             now: Duration::ZERO,
         };
@@ -162,6 +165,9 @@ impl World {
             Step::TimePasses { seconds } => self.time_passes(Duration::from_secs(seconds)),
             Step::ClockSteps { process, seconds } => self.clock_steps(process, seconds),
             Step::Wait => self.wait().await,
+        }
+        if self.dice.once_in(8) {
+            self.processes.iter().for_each(|process| process.fate.change_pace());
         }
         for _ in 0..self.dice.below(12) {
             tokio::task::yield_now().await;
@@ -268,7 +274,7 @@ impl World {
         };
         let mut shared = self.shared();
         for (key, name) in KEYS.iter().enumerate() {
-            let possible = &shared.model.slot((bucket, key)).possible;
+            let possible = shared.model.slot((bucket, key)).possible();
             let there = listed.iter().any(|listed| listed == name);
             assert!(possible.iter().any(|value| value.is_some() == there), "{name} in {listed:?}");
         }
