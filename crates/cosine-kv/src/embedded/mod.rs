@@ -5,6 +5,7 @@
 //! item before its batch is published, so every read goes through the snapshot.
 
 mod committer;
+mod making;
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -33,16 +34,17 @@ pub struct Options {
     pub durability: Durability,
     /// Memory for blocks read from disk, bytes.
     pub cache_bytes: u64,
+    /// Memory for rows that are not in a sorted file yet, bytes. A store keeps what it was made
+    /// with.
+    pub memtable_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { durability: Durability::Sync, cache_bytes: 32 << 20 }
+        Self { durability: Durability::Sync, cache_bytes: 32 << 20, memtable_bytes: 16 << 20 }
     }
 }
 
-/// Memory for rows that are not in a sorted file yet, bytes.
-const MEMTABLE_BYTES: u64 = 16 << 20;
 /// The journal may grow to this many bytes before old memtables are written out.
 const JOURNAL_BYTES_MAX: u64 = 128 << 20;
 /// Values from this size on (small objects' bodies) are kept out of the sorted tree, so that
@@ -87,26 +89,8 @@ impl Embedded {
     /// # Errors
     /// [`Error::Locked`] if another process has it open; [`Error::Engine`] if it cannot be read.
     pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
-        let database = Database::builder(directory)
-            .cache_size(options.cache_bytes)
-            .max_journaling_size(JOURNAL_BYTES_MAX)
-            // One flushes while the other compacts: with a single one, writes wait for compactions.
-            .worker_threads(2)
-            .open()
-            .map_err(engine_error)?;
-        let keyspace = database
-            .keyspace("rows", || {
-                KeyspaceCreateOptions::default()
-                    .max_memtable_size(MEMTABLE_BYTES)
-                    .with_kv_separation(Some(
-                        KvSeparationOptions::default().separation_threshold(SEPARATED_BYTES),
-                    ))
-            })
-            .map_err(engine_error)?;
-        let own = database.keyspace("engine", || {
-            KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
-        });
-        let own = own.map_err(engine_error)?;
+        making::make_once(directory, || open_database(directory, options).map(drop))?;
+        let (database, keyspace, own) = open_database(directory, options)?;
         let snapshot = database.snapshot();
         let last = match snapshot.get(&own, REVISION_KEY).map_err(engine_error)? {
             Some(stored) => split(&stored)?.0,
@@ -117,6 +101,34 @@ impl Embedded {
         let committer = Committer::start(database, Arc::clone(&view), options.durability, last)?;
         Ok(Self { view, committer })
     }
+}
+
+/// Opens fjall, and the keyspaces of the rows and of the engine itself.
+fn open_database(
+    directory: &Path,
+    options: Options,
+) -> Result<(Database, Keyspace, Keyspace), Error> {
+    let database = Database::builder(directory)
+        .cache_size(options.cache_bytes)
+        .max_journaling_size(JOURNAL_BYTES_MAX)
+        // One flushes while the other compacts: with a single one, writes wait for compactions.
+        .worker_threads(2)
+        .open()
+        .map_err(engine_error)?;
+    let keyspace = database
+        .keyspace("rows", || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(options.memtable_bytes)
+                .with_kv_separation(Some(
+                    KvSeparationOptions::default().separation_threshold(SEPARATED_BYTES),
+                ))
+        })
+        .map_err(engine_error)?;
+    let own = database.keyspace("engine", || {
+        KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes)
+    });
+    let own = own.map_err(engine_error)?;
+    Ok((database, keyspace, own))
 }
 
 #[async_trait]
