@@ -198,7 +198,10 @@ fn open_image(image: &Image, directory: &Path) -> Result<State, Failure> {
     std::fs::create_dir_all(&data).map_err(|error| error.to_string())?;
     store_image(image, &data).map_err(|error| format!("cannot store an image: {error}"))?;
     let examined = catch_unwind(AssertUnwindSafe(|| examine(&data)));
-    examined.unwrap_or_else(|_| Err("opening it panicked".to_owned()))
+    examined.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map_or("of itself", String::as_str);
+        Err(format!("it panicked: {text}"))
+    })
 }
 
 /// Keeps the image as the crash left it, and what should have been in it.
