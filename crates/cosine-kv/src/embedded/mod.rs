@@ -6,6 +6,7 @@
 
 mod committer;
 mod making;
+mod tail;
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -89,8 +90,9 @@ impl Embedded {
     /// # Errors
     /// [`Error::Locked`] if another process has it open; [`Error::Engine`] if it cannot be read.
     pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
-        making::make_once(directory, || open_database(directory, options).map(drop))?;
-        let (database, keyspace, own) = open_database(directory, options)?;
+        let make = || open_database(directory, options).map(drop).map_err(engine_error);
+        making::make_once(directory, make)?;
+        let (database, keyspace, own) = open_mended(directory, options)?;
         let snapshot = database.snapshot();
         let last = match snapshot.get(&own, REVISION_KEY).map_err(engine_error)? {
             Some(stored) => split(&stored)?.0,
@@ -103,31 +105,52 @@ impl Embedded {
     }
 }
 
+/// Opens what a power cut left, too.
+fn open_mended(
+    directory: &Path,
+    options: Options,
+) -> Result<(Database, Keyspace, Keyspace), Error> {
+    let damaged = match open_database(directory, options) {
+        Err(error @ fjall::Error::JournalRecovery(_)) => error,
+        opened => return opened.map_err(engine_error),
+    };
+    let failed = |error: std::io::Error| Error::Engine(error.to_string());
+    let Some(cut) = tail::Cut::make(directory).map_err(failed)? else {
+        return Err(engine_error(damaged));
+    };
+    match open_database(directory, options) {
+        Ok(opened) => {
+            tracing::warn!("the last batch of metadata was torn by a crash, and is dropped");
+            Ok(opened)
+        }
+        Err(_) => {
+            cut.undo().map_err(failed)?;
+            Err(engine_error(damaged))
+        }
+    }
+}
+
 /// Opens fjall, and the keyspaces of the rows and of the engine itself.
 fn open_database(
     directory: &Path,
     options: Options,
-) -> Result<(Database, Keyspace, Keyspace), Error> {
+) -> fjall::Result<(Database, Keyspace, Keyspace)> {
     let database = Database::builder(directory)
         .cache_size(options.cache_bytes)
         .max_journaling_size(JOURNAL_BYTES_MAX)
         // One flushes while the other compacts: with a single one, writes wait for compactions.
         .worker_threads(2)
-        .open()
-        .map_err(engine_error)?;
-    let keyspace = database
-        .keyspace("rows", || {
-            KeyspaceCreateOptions::default()
-                .max_memtable_size(options.memtable_bytes)
-                .with_kv_separation(Some(
-                    KvSeparationOptions::default().separation_threshold(SEPARATED_BYTES),
-                ))
-        })
-        .map_err(engine_error)?;
+        .open()?;
+    let keyspace = database.keyspace("rows", || {
+        KeyspaceCreateOptions::default()
+            .max_memtable_size(options.memtable_bytes)
+            .with_kv_separation(Some(
+                KvSeparationOptions::default().separation_threshold(SEPARATED_BYTES),
+            ))
+    })?;
     let own = database.keyspace("engine", || {
         KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes)
-    });
-    let own = own.map_err(engine_error)?;
+    })?;
     Ok((database, keyspace, own))
 }
 
