@@ -141,6 +141,11 @@ impl Disk {
         Self { inodes, named: BTreeMap::new(), rule, paths: vec![String::new()], stamp: 0 }
     }
 
+    /// Every path that was ever made.
+    pub fn paths(&self) -> &[String] {
+        &self.paths
+    }
+
     pub fn stamp(&self) -> Stamp {
         self.stamp
     }
@@ -295,10 +300,11 @@ impl Fate {
             Self::AllLost => file.durable.clone(),
             Self::AllKept => file.live.clone(),
             Self::Mixed(_) if file.pending.is_empty() => file.durable.clone(),
-            Self::Mixed(random) => match random.below(5) {
+            Self::Mixed(random) => match random.below(6) {
                 0 => file.durable.clone(),
                 1 => file.live.clone(),
                 2 => torn_after(file, random),
+                3 => holed(file, random),
                 _ => scattered(file, random),
             },
         }
@@ -311,6 +317,27 @@ fn torn_after(file: &TwoStates<Content>, random: &mut Random) -> Content {
     let mut content = file.prefix(count);
     if let Some(change) = file.pending().nth(count) {
         tear(&mut content, change, random);
+    }
+    content
+}
+
+/// Everything but a few sectors of one write.
+fn holed(file: &TwoStates<Content>, random: &mut Random) -> Content {
+    let chosen = random.below(file.pending.len());
+    let mut content = file.durable.clone();
+    for (number, change) in file.pending().enumerate() {
+        match change {
+            DataChange::Write { at, data } if number == chosen => {
+                let sector = random.one(&[512, 4096]);
+                let from = random.below(data.len() + 1) / sector * sector;
+                let from = from.saturating_sub(*at as usize % sector);
+                let to = (from + sector * (1 + random.below(4))).min(data.len());
+                content.write(*at, &data[..from]);
+                content.resize(content.size.max(at + to as u64));
+                content.write(at + to as u64, &data[to..]);
+            }
+            _ => content.apply(change),
+        }
     }
     content
 }

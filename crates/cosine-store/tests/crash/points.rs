@@ -21,12 +21,15 @@ const MIXTURES: usize = 3;
 /// One event in so many that is no sync is a point too.
 const BETWEEN: usize = 60;
 const EXAMINERS: usize = 2;
+/// Where fjall flushes the rows to.
+const TABLES: &str = "/meta/keyspaces/1/tables/";
 
 /// What was done.
 #[derive(Debug, Default)]
 pub struct Figures {
     operations: u64,
     syncs: usize,
+    tables: usize,
     points: usize,
     images: usize,
     distinct: usize,
@@ -36,8 +39,9 @@ impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} operations acknowledged, {} syncs, {} crash points, {} images ({} distinct), 0 lost",
-            self.operations, self.syncs, self.points, self.images, self.distinct
+            "{} operations acknowledged, {} syncs, {} tables, {} crash points, {} images \
+             ({} distinct), 0 lost",
+            self.operations, self.syncs, self.tables, self.points, self.images, self.distinct
         )
     }
 }
@@ -114,7 +118,12 @@ impl<'p> Points<'p> {
     /// Consumes the points, and with them the queue's end.
     fn replay(mut self, events: &[Event]) -> Result<Figures, Failure> {
         events.iter().try_for_each(|event| self.event(event))?;
-        Ok(self.figures)
+        let paths = self.machine.disk.paths().iter();
+        self.figures.tables = paths.filter(|path| path.starts_with(TABLES)).count();
+        match self.figures.tables {
+            0..=2 => Err("the workload is too small: rows were hardly ever flushed".to_owned()),
+            _ => Ok(self.figures),
+        }
     }
 
     fn event(&mut self, event: &Event) -> Result<(), Failure> {
