@@ -17,7 +17,7 @@ use crate::machine::{MARKS, ROOT};
 use crate::plan::{self, Group, Operation, Place};
 
 /// So small that rows are flushed to tables, and tables compacted, many times in a recording.
-const MEMTABLE_BYTES: u64 = 96 << 10;
+const MEMTABLE_BYTES: u64 = 16 << 10;
 
 /// The engines of a data directory, as `cosine serve` opens them.
 pub fn engines(data: &Path) -> Result<Engines, Error> {
