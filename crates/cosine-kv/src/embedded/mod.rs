@@ -5,7 +5,9 @@
 //! item before its batch is published, so every read goes through the snapshot.
 
 mod committer;
+mod making;
 mod metrics;
+mod tail;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,16 +41,22 @@ pub struct Options {
     pub cache_bytes: u64,
     /// Bytes of the disk that are to stay free.
     pub reserve_bytes: u64,
+    /// Memory for rows that are not in a sorted file yet, bytes. A store keeps what it was made
+    /// with.
+    pub memtable_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { durability: Durability::Sync, cache_bytes: 32 << 20, reserve_bytes: 0 }
+        Self {
+            durability: Durability::Sync,
+            cache_bytes: 32 << 20,
+            reserve_bytes: 0,
+            memtable_bytes: 16 << 20,
+        }
     }
 }
 
-/// Memory for rows that are not in a sorted file yet, bytes.
-const MEMTABLE_BYTES: u64 = 16 << 20;
 /// The journal may grow to this many bytes before old memtables are written out.
 const JOURNAL_BYTES_MAX: u64 = 128 << 20;
 /// Values from this size on (small objects' bodies) are kept out of the sorted tree, so that
@@ -97,26 +105,9 @@ impl Embedded {
     /// # Errors
     /// [`Error::Locked`] if another process has it open; [`Error::Engine`] if it cannot be read.
     pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
-        let database = Database::builder(directory)
-            .cache_size(options.cache_bytes)
-            .max_journaling_size(JOURNAL_BYTES_MAX)
-            // One flushes while the other compacts: with a single one, writes wait for compactions.
-            .worker_threads(2)
-            .open()
-            .map_err(engine_error)?;
-        let keyspace = database
-            .keyspace("rows", || {
-                KeyspaceCreateOptions::default()
-                    .max_memtable_size(MEMTABLE_BYTES)
-                    .with_kv_separation(Some(
-                        KvSeparationOptions::default().separation_threshold(SEPARATED_BYTES),
-                    ))
-            })
-            .map_err(engine_error)?;
-        let own = database.keyspace("engine", || {
-            KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
-        });
-        let own = own.map_err(engine_error)?;
+        let make = || open_database(directory, options).map(drop).map_err(engine_error);
+        making::make_once(directory, make)?;
+        let (database, keyspace, own) = open_mended(directory, options)?;
         let snapshot = database.snapshot();
         let last = match snapshot.get(&own, REVISION_KEY).map_err(engine_error)? {
             Some(stored) => split(&stored)?.0,
@@ -145,6 +136,55 @@ impl Embedded {
     pub fn register(&self, registry: &mut Registry) {
         self.metrics.register(registry);
     }
+}
+
+/// Opens what a power cut left, too.
+fn open_mended(
+    directory: &Path,
+    options: Options,
+) -> Result<(Database, Keyspace, Keyspace), Error> {
+    let damaged = match open_database(directory, options) {
+        Err(error @ fjall::Error::JournalRecovery(_)) => error,
+        opened => return opened.map_err(engine_error),
+    };
+    let failed = |error: std::io::Error| Error::Engine(error.to_string());
+    let Some(cut) = tail::Cut::make(directory).map_err(failed)? else {
+        return Err(engine_error(damaged));
+    };
+    match open_database(directory, options) {
+        Ok(opened) => {
+            tracing::warn!("the last batch of metadata was torn by a crash, and is dropped");
+            Ok(opened)
+        }
+        Err(_) => {
+            cut.undo().map_err(failed)?;
+            Err(engine_error(damaged))
+        }
+    }
+}
+
+/// Opens fjall, and the keyspaces of the rows and of the engine itself.
+fn open_database(
+    directory: &Path,
+    options: Options,
+) -> fjall::Result<(Database, Keyspace, Keyspace)> {
+    let database = Database::builder(directory)
+        .cache_size(options.cache_bytes)
+        .max_journaling_size(JOURNAL_BYTES_MAX)
+        // One flushes while the other compacts: with a single one, writes wait for compactions.
+        .worker_threads(2)
+        .open()?;
+    let keyspace = database.keyspace("rows", || {
+        KeyspaceCreateOptions::default()
+            .max_memtable_size(options.memtable_bytes)
+            .with_kv_separation(Some(
+                KvSeparationOptions::default().separation_threshold(SEPARATED_BYTES),
+            ))
+    })?;
+    let own = database.keyspace("engine", || {
+        KeyspaceCreateOptions::default().max_memtable_size(options.memtable_bytes)
+    })?;
+    Ok((database, keyspace, own))
 }
 
 #[async_trait]
