@@ -1,5 +1,6 @@
 //! One request, from its head to its answer.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -77,7 +78,9 @@ impl Api {
         let mut meter = Meter::begin(&self.metrics, label, &request_id, &parts);
         let inlet = (!body.is_end_stream()).then(|| meter.inlet());
         let upload = Upload::new(body, &parts, inlet);
-        let answered = self.answer(routed, upload).instrument(meter.span()).await;
+        // Pinned first: the future is large, and would be moved by what is put around it.
+        let answer = pin!(self.answer(routed, upload));
+        let answered = answer.instrument(meter.span()).await;
         let (reply, outcome) = match answered {
             Ok(reply) => {
                 let outcome = Outcome::plain(reply.status);

@@ -5,7 +5,7 @@ use cosine_blob::table::crc64;
 use cosine_blob::{BlobId, BlobWriter};
 use cosine_kv::{Condition, Write};
 use md5::{Digest, Md5};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use crate::id::Uid;
 use crate::record::{Body, ContentRecord, ContentState, Extent, Record, ReferenceRecord};
@@ -41,6 +41,8 @@ struct UnclaimedBlob {
     id: BlobId,
     store: Store,
     claimed: bool,
+    /// The request's: the drop may happen anywhere.
+    span: Span,
 }
 
 impl Drop for UnclaimedBlob {
@@ -55,7 +57,7 @@ impl Drop for UnclaimedBlob {
                     tracing::warn!(%id, %error, "a blob that nothing refers to stays behind");
                 }
             };
-            runtime.spawn(delete.in_current_span());
+            runtime.spawn(delete.instrument(self.span.clone()));
         }
     }
 }
@@ -72,7 +74,7 @@ impl Store {
             return Ok(Arrived { uid, size, md5, crc64, place: Place::Inline(first.bytes) });
         }
         let id = self.next_blob_id();
-        let blob = UnclaimedBlob { id, store: self.clone(), claimed: false };
+        let blob = UnclaimedBlob { id, store: self.clone(), claimed: false, span: Span::current() };
         let (finished, md5) = write_blob(self.blobs().create(id), first, blocks).await?;
         let (size, crc64) = (finished.length, finished.crc64);
         Ok(Arrived { uid, size, md5, crc64, place: Place::Blob(blob) })
