@@ -67,7 +67,7 @@ pub async fn run(
         return Err(Code::AccessDenied.into());
     }
     let answer = match command {
-        Command::GcStatus => api.store.ledger().await.map(|ledger| ledger_json(&ledger)),
+        Command::GcStatus => ledger(api).await,
         Command::GcRun => collect(api, grace(headers)?).await.map(collected_json),
         Command::ScrubStatus => api.store.scrub_status().await.map(|status| scrub_json(&status)),
         Command::ScrubRun => match api.store.begin_scrub().await {
@@ -122,8 +122,12 @@ fn census_json(census: &Census) -> Value {
     })
 }
 
-/// Times are microseconds since 1970 UTC; so they are in the scrub's answer.
-fn ledger_json(ledger: &Ledger) -> Value {
+async fn ledger(api: &Api) -> Result<Value, Error> {
+    let (ledger, census) = (api.store.ledger().await?, api.store.census().await?);
+    Ok(ledger_json(&ledger, &census))
+}
+
+fn ledger_json(ledger: &Ledger, census: &Census) -> Value {
     let collected = &ledger.collected;
     json!({
         "released": { "contents": ledger.released },
@@ -135,11 +139,12 @@ fn ledger_json(ledger: &Ledger) -> Value {
             "bytes": collected.reclaimed_bytes,
         },
         "quarantined": { "blobs": collected.quarantined_blobs },
-        "census": census_json(&ledger.census),
-        "census_at": ledger.census_at,
+        "live": { "contents": census.live, "bytes": census.live_bytes },
+        "shared": { "contents": census.shared, "bytes": census.shared_bytes },
     })
 }
 
+/// Times are microseconds since 1970 UTC.
 fn scrub_json(status: &ScrubStatus) -> Value {
     let objects = status.damaged.iter().flat_map(|damage| {
         damage.record.objects.iter().map(move |(bucket, key, version)| {

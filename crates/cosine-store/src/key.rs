@@ -144,6 +144,11 @@ pub fn content_references(content: Uid) -> Vec<u8> {
     join(b'r', &[b"c", &content.0])
 }
 
+/// Every reference to any content begins with this.
+pub fn all_content_references() -> Vec<u8> {
+    join(b'r', &[b"c"])
+}
+
 /// Every reference to a blob begins with this.
 pub fn blob_references(blob: BlobId) -> Vec<u8> {
     join(b'r', &[b"b", &blob.0])

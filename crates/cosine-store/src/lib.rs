@@ -7,6 +7,7 @@
 //! waist is durable before. Nothing here knows HTTP, or who is asking.
 
 mod bucket;
+mod census;
 mod clock;
 mod collector;
 mod commit;

@@ -11,7 +11,7 @@ const COLLECTOR_IDLE: Duration = Duration::from_secs(2);
 /// Between two pieces of work, requests have the machine to themselves for this long.
 const COLLECTOR_PAUSE: Duration = Duration::from_millis(10);
 /// A scrub that has nothing to do, or failed, looks again after this.
-const SCRUB_IDLE: Duration = Duration::from_secs(10);
+const SCRUB_IDLE: Duration = Duration::from_secs(2);
 
 /// Beats until others take this run for dead; then it must write no more.
 pub async fn stay_alive(store: Store) -> Error {

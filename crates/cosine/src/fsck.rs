@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use cosine_blob::Files;
 use cosine_kv::Embedded;
 use cosine_store::Engines;
-use cosine_store::fsck::{Finding, FsckOptions, Progress, Report, fsck};
+use cosine_store::fsck::{Finding, Flaw, FsckOptions, Progress, Report, fsck};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::Error;
@@ -137,12 +137,14 @@ fn table(report: &Report) -> String {
         ("blobs put aside", counts.quarantined_blobs),
     ];
     let mut text: String = rows.iter().map(|(name, n)| format!("{name:26} {n:>16}\n")).collect();
-    let lines = |findings: &[Finding], word: &str| -> String {
-        let line = |f: &Finding| format!("{word}: {}: {}\n", f.subject, f.what);
-        findings.iter().map(line).collect()
-    };
-    text += &lines(&report.mended, "mended");
-    text += &lines(&report.findings, "NOT SOUND");
+    let mended = report.mended.iter().map(|finding| match finding.flaw {
+        Flaw::DamagedObject => ("marked", finding), // it is damaged still
+        _ => ("mended", finding),
+    });
+    let findings = report.findings.iter().map(|finding| ("NOT SOUND", finding));
+    for (word, Finding { subject, what, .. }) in mended.chain(findings) {
+        text += &format!("{word}: {subject}: {what}\n");
+    }
     text += &match report.flaws {
         0 => "all is sound".to_owned(),
         n => format!("{n} things are not sound"),

@@ -67,8 +67,8 @@ async fn collect(client: &Client, grace: Option<u64>) -> Result<(Value, String),
 fn ledger(answer: &Value) -> String {
     let row = |(name, path)| (name, number(answer, path));
     let rows = [
-        ("live, bytes *", "/census/live/bytes"),
-        ("shared by copies, bytes *", "/census/shared/bytes"),
+        ("live, bytes", "/live/bytes"),
+        ("shared by copies, bytes", "/shared/bytes"),
         ("released, contents to look at", "/released/contents"),
         ("condemned, bytes", "/condemned/bytes"),
         ("doomed, blobs waiting for the grace", "/doomed/blobs"),
@@ -76,5 +76,5 @@ fn ledger(answer: &Value) -> String {
         ("reclaimed, bytes since the store began", "/reclaimed/bytes"),
         ("put aside, blobs", "/quarantined/blobs"),
     ];
-    table(&rows.map(row)) + "* as the last complete pass of the scrub found them"
+    table(&rows.map(row))
 }
