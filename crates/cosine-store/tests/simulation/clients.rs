@@ -461,6 +461,9 @@ fn marked(mark: u64) -> Attributes {
     Attributes { system: vec![], user: vec![("mark".into(), mark.to_string().into_bytes())] }
 }
 
+/// What is gone so often is not there.
+const LOOKS_MAX: usize = 100;
+
 /// Looks again when the version went while it was looked at, as the API does.
 async fn copy(
     store: &Store,
@@ -468,7 +471,7 @@ async fn copy(
     mark: Option<u64>,
     forbid_overwrite: bool,
 ) -> Result<Version, Error> {
-    loop {
+    for _ in 0..LOOKS_MAX {
         let source_bucket = store.bucket(&BucketName::parse(BUCKETS[from.0]).unwrap()).await?;
         let bucket = store.bucket(&BucketName::parse(BUCKETS[to.0]).unwrap()).await?;
         let source_key = ObjectKey::parse(KEYS[from.1]).unwrap();
@@ -488,11 +491,12 @@ async fn copy(
             copied => return copied,
         }
     }
+    Err(Error::Gone)
 }
 
 async fn read(store: &Store, at: Place) -> Result<(Version, Vec<u8>), Error> {
     let bucket = store.bucket(&BucketName::parse(BUCKETS[at.0]).unwrap()).await?;
-    loop {
+    for _ in 0..LOOKS_MAX {
         let version = store.object(&bucket, &ObjectKey::parse(KEYS[at.1]).unwrap()).await?;
         let mut reader = match store.read(&version, 0..version.size).await {
             Err(Error::Gone) => continue,
@@ -504,4 +508,5 @@ async fn read(store: &Store, at: Place) -> Result<(Version, Vec<u8>), Error> {
         }
         return Ok((version, body));
     }
+    Err(Error::Gone)
 }
