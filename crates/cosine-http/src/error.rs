@@ -43,5 +43,6 @@ pub fn source_error(error: SourceError) -> ApiError {
         SourceError::Cut => Code::IncompleteBody.into(),
         SourceError::Stalled => Code::RequestTimeout.into(),
         SourceError::TooLarge => Code::EntityTooLarge.into(),
+        SourceError::NoRoom => Code::SlowDown.into(),
     }
 }

@@ -5,9 +5,11 @@
 //! the one file under `ops/` that is that operation: it parses, authorises, calls the store and
 //! renders. Nothing here knows how anything is stored.
 
+mod activity;
 mod authorise;
 mod body;
 mod error;
+pub mod limits;
 pub mod listener;
 pub mod operation;
 mod ops;
@@ -24,6 +26,8 @@ use cosine_access::Keyring;
 use cosine_store::{Clock, Store};
 use cosine_wire::host::HostRules;
 
+use limits::Budget;
+pub use limits::Limits;
 pub use listener::{Tls, serve};
 
 /// What a deployment serves, and to whom.
@@ -35,6 +39,8 @@ pub struct Settings {
     pub hosts: HostRules,
     /// Where buckets may live.
     pub regions: Regions,
+    /// How much clients may hold.
+    pub limits: Limits,
 }
 
 /// The regions of a deployment.
@@ -62,11 +68,17 @@ pub struct Api {
     clock: Arc<dyn Clock>,
     settings: Settings,
     served: AtomicU64,
+    /// Requests under way.
+    requests: Budget,
+    /// Bytes of bodies in memory.
+    memory: Arc<Budget>,
 }
 
 impl Api {
     /// The API on this store.
     pub fn new(store: Store, clock: Arc<dyn Clock>, settings: Settings) -> Self {
-        Self { store, clock, settings, served: AtomicU64::new(0) }
+        let requests = Budget::new(u64::from(settings.limits.requests), 1);
+        let memory = Arc::new(Budget::new(settings.limits.memory, 1 << 10));
+        Self { store, clock, settings, served: AtomicU64::new(0), requests, memory }
     }
 }

@@ -4,34 +4,45 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cosine_wire::{ApiError, Code};
 use http::{Extensions, Request};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
+use crate::activity::{Activity, Patience, Watched};
 use crate::{Api, spelling};
 
-/// A client that does not finish its headers in this time is dropped.
-const HEADER_TIME_MAX: Duration = Duration::from_secs(30);
 /// The head of a request may take this many bytes on the wire; the API's own limit is lower and is
 /// answered with a document.
 const HEAD_BYTES_MAX: usize = 128 << 10;
 /// A request may have this many headers on the wire. hyper answers for what is beyond, with a bare
 /// 431.
 const HEADERS_MAX: usize = 1000;
-/// After the word to stop, requests under way have this long.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(25);
+/// This many requests are under way on an HTTP/2 connection. What would flood it otherwise (streams
+/// that are reset at once, endless headers, settings, pings, empty data) h2 limits by itself.
+const STREAMS_MAX: u32 = 128;
+/// An HTTP/2 client is asked whether it is still there, this often, and has this long to say so.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIME_MAX: Duration = Duration::from_secs(20);
+/// A connection that is to end has this long for what is left to say on it.
+const CLOSE_TIME: Duration = Duration::from_secs(1);
 /// After an accept that failed for want of something, the listener waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// This many clients for whom there is no connection left are told so at a time; more are hung up on.
+const REFUSALS_MAX: usize = 64;
+/// Telling one takes at most this long, and reads at most this many bytes.
+const REFUSAL_TIME_MAX: Duration = Duration::from_secs(1);
+const REFUSAL_BYTES_MAX: u64 = 64 << 10;
 
 /// How connections are secured.
 #[derive(Clone)]
@@ -76,43 +87,99 @@ pub async fn serve(
     tls: Option<Tls>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let spelling = Arc::new(spelling::recorded().await?);
-    let graceful = GracefulShutdown::new();
+    let limits = api.settings.limits.clone();
+    let spelling = spelling::recorded().await?;
+    let shared = Arc::new(Shared { api, spelling, protocols: protocols() });
+    let slots = Arc::new(Semaphore::new(limits.connections as usize));
+    let refusals = Refusals::new();
     let (stopping, stopped) = watch::channel(());
     tokio::pin!(stop);
     loop {
-        tokio::select! {
+        let (stream, _) = tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let connection = Connection {
-                        api: Arc::clone(&api),
-                        spelling: Arc::clone(&spelling),
-                        watcher: graceful.watcher(),
-                        stopped: stopped.clone(),
-                    };
-                    tokio::spawn(connection.secure_and_serve(stream, tls.clone()));
-                }
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
                 }
             }
-        }
+        };
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            refusals.refuse(stream, tls.is_none());
+            continue;
+        };
+        let connection = Connection {
+            shared: Arc::clone(&shared),
+            activity: Activity::begin(),
+            stopped: stopped.clone(),
+            _slot: slot,
+        };
+        tokio::spawn(connection.secure_and_serve(stream, tls.clone()));
     }
     drop((listener, stopping));
-    if tokio::time::timeout(DRAIN_TIME_MAX, graceful.shutdown()).await.is_err() {
+    // All slots are free when all connections have ended.
+    let ended = slots.acquire_many(limits.connections);
+    if tokio::time::timeout(limits.drain_time, ended).await.is_err() {
         tracing::warn!("requests that were still under way are broken off");
     }
     Ok(())
 }
 
-struct Connection {
+/// What clients are told for whom there is no connection left.
+struct Refusals {
+    slots: Arc<Semaphore>,
+    answer: Arc<str>,
+}
+
+impl Refusals {
+    fn new() -> Self {
+        let document = ApiError::from(Code::SlowDown).document("-", "-", "-");
+        let answer = format!(
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/xml\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{document}",
+            document.len()
+        );
+        Self { slots: Arc::new(Semaphore::new(REFUSALS_MAX)), answer: answer.into() }
+    }
+
+    /// Says so, if the client would understand and not too many are being told; hangs up.
+    fn refuse(&self, mut stream: TcpStream, in_clear: bool) {
+        tracing::debug!("a connection more than there may be");
+        let Some(slot) = Arc::clone(&self.slots).try_acquire_owned().ok().filter(|_| in_clear)
+        else {
+            return;
+        };
+        let answer = Arc::clone(&self.answer);
+        tokio::spawn(async move {
+            let _slot = slot;
+            // Hanging up on what was not read would take the answer back.
+            let told = async {
+                stream.write_all(answer.as_bytes()).await?;
+                stream.shutdown().await?;
+                tokio::io::copy(&mut stream.take(REFUSAL_BYTES_MAX), &mut tokio::io::sink()).await
+            };
+            if let Ok(Err(error)) = tokio::time::timeout(REFUSAL_TIME_MAX, told).await {
+                tracing::debug!(%error, "a client could not be refused");
+            }
+        });
+    }
+}
+
+/// What all connections have in common.
+struct Shared {
     api: Arc<Api>,
-    spelling: Arc<Extensions>,
-    watcher: Watcher,
+    spelling: Extensions,
+    protocols: Builder<TokioExecutor>,
+}
+
+struct Connection {
+    shared: Arc<Shared>,
+    activity: Arc<Activity>,
     /// Closes when the server stops.
     stopped: watch::Receiver<()>,
+    _slot: OwnedSemaphorePermit,
 }
 
 impl Connection {
@@ -121,12 +188,11 @@ impl Connection {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY");
         }
+        let readable = self.in_time(stream.readable()).await.is_some();
+        let stream = Watched::new(stream, Arc::clone(&self.activity));
         match tls {
-            None => {
-                if self.in_time(stream.readable()).await.is_some() {
-                    self.serve(stream, local).await;
-                }
-            }
+            _ if !readable => {}
+            None => self.serve(stream, local).await,
             Some(Tls(acceptor)) => {
                 if let Some(stream) = self.in_time(acceptor.accept(stream)).await {
                     self.serve(stream, local).await;
@@ -135,45 +201,79 @@ impl Connection {
         }
     }
 
-    /// Waits for a client's first word. One that says nothing holds neither a connection for ever
-    /// nor the server's end.
+    fn patience(&self) -> Patience {
+        let limits = &self.shared.api.settings.limits;
+        Patience { idle: limits.header_time, stalled: limits.stall_time }
+    }
+
+    /// Waits for what comes before the first request. A client that says nothing holds neither a
+    /// connection for ever nor the server's end.
     async fn in_time<T>(&mut self, first: impl Future<Output = io::Result<T>>) -> Option<T> {
+        let patience = self.patience();
         tokio::select! {
-            first = tokio::time::timeout(HEADER_TIME_MAX, first) => match first {
-                Ok(Ok(first)) => Some(first),
-                Ok(Err(error)) => {
+            first = first => match first {
+                Ok(first) => Some(first),
+                Err(error) => {
                     tracing::debug!(%error, "a connection did not come about");
                     None
                 }
-                Err(_) => None,
             },
+            () = self.activity.standstill(patience) => None,
             _ = self.stopped.changed() => None,
         }
     }
 
     async fn serve(
-        self,
+        mut self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         local: [u8; 4],
     ) {
-        let Self { api, spelling, watcher, stopped: _ } = self;
-        let service = service_fn(move |request: Request<Incoming>| {
-            let (api, spelling) = (Arc::clone(&api), Arc::clone(&spelling));
-            async move { Ok::<_, Infallible>(api.respond(request, local, &spelling).await) }
+        let patience = self.patience();
+        let service = service_fn(|request: Request<Incoming>| {
+            let (shared, working) = (Arc::clone(&self.shared), self.activity.work());
+            async move {
+                let Shared { api, spelling, .. } = &*shared;
+                Ok::<_, Infallible>(api.respond(request, local, spelling, working).await)
+            }
         });
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIME_MAX)
-            .max_headers(HEADERS_MAX)
-            .max_buf_size(HEAD_BYTES_MAX);
-        builder.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_BYTES_MAX as u32);
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        if let Err(error) = watcher.watch(connection).await {
+        let protocols = &self.shared.protocols;
+        let mut connection = pin!(protocols.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            biased;
+            ended = &mut connection => Some(ended),
+            () = self.activity.standstill(patience) => None,
+            _ = self.stopped.changed() => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                let patience = Patience { idle: CLOSE_TIME, ..patience };
+                tokio::select! {
+                    biased;
+                    ended = connection => ended,
+                    () = self.activity.standstill(patience) => Ok(()),
+                }
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%error, "connection");
         }
     }
+}
+
+/// HTTP/1.1 and HTTP/2. Their own time limits are off: the activity of the connection is watched.
+fn protocols() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().header_read_timeout(None).max_headers(HEADERS_MAX).max_buf_size(HEAD_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEAD_BYTES_MAX as u32)
+        .max_concurrent_streams(STREAMS_MAX)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIME_MAX);
+    builder
 }
 
 fn ipv4(address: SocketAddr) -> [u8; 4] {

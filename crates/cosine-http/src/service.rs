@@ -9,12 +9,15 @@ use cosine_wire::id::{RequestId, trace_id};
 use cosine_wire::qsign::{Presented, Signed};
 use cosine_wire::{ApiError, Code};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header,
+};
 use hyper::body::Incoming;
 
-use crate::body::Upload;
+use crate::activity::Working;
+use crate::body::{Terms, Upload};
 use crate::operation::{self, Ask, Row, Scope, State};
-use crate::reply::{Reply, ReplyBody};
+use crate::reply::{Outgoing, Reply};
 use crate::request::{Head, Request};
 use crate::{Api, ops};
 
@@ -40,14 +43,17 @@ const REFUSED_ON_WRITE: [&str; 4] =
 impl Api {
     /// Answers a request. Never fails: what goes wrong is answered too.
     pub(crate) async fn respond(
-        self: Arc<Self>,
+        &self,
         request: http::Request<Incoming>,
         local: [u8; 4],
         spelling: &Extensions,
-    ) -> Response<ReplyBody> {
+        working: Working,
+    ) -> Response<Outgoing> {
         let (parts, body) = request.into_parts();
         let request_id = self.request_id(local);
-        let upload = Upload::new(body, &parts);
+        let sending = working.send();
+        let (memory, stall_time) = (Arc::clone(&self.memory), self.settings.limits.stall_time);
+        let upload = Upload::new(body, &parts, Terms { memory, stall_time, working });
         let reply = match self.answer(&parts, upload).await {
             Ok(reply) => reply,
             Err(error) => refuse(&error, &parts, &request_id),
@@ -55,7 +61,9 @@ impl Api {
         // The path alone: a query can hold a signature that others must not replay.
         let (method, path, status) = (&parts.method, parts.uri.path(), reply.status.as_u16());
         tracing::debug!(request_id, %method, path, status);
-        let mut response = Response::new(reply.body);
+        let is_http2 = parts.version == Version::HTTP_2;
+        let outgoing = Outgoing::new(reply.body, reply.held, sending, is_http2);
+        let mut response = Response::new(outgoing);
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;
         *response.extensions_mut() = spelling.clone();
@@ -75,8 +83,13 @@ impl Api {
             return Err(planned(row, caller));
         }
         refuse_unknown(row, &head)?;
+        // What is answered before this line is answered under any load.
+        let slot = self.requests.take(1).await?;
         let Head { query, headers, .. } = head;
-        ops::run(self, row, Request { target, query, headers, caller, body }).await
+        let request = Request { target, query, headers, caller, body };
+        let mut reply = ops::run(self, row, request).await?;
+        reply.held.request = Some(slot);
+        Ok(reply)
     }
 
     /// Finds out who is asking.

@@ -4,10 +4,12 @@ mod banner;
 mod credentials;
 mod dev;
 mod error;
+mod files;
 mod run;
 mod serve;
 mod settings;
 mod sign;
+mod units;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -14,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::banner::{self, Secret};
 use crate::error::Error;
+use crate::files;
 use crate::settings::Settings;
 
 /// What must be right before anything is made on the disk.
@@ -40,12 +41,13 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, Error> {
 /// Serves these engines until SIGTERM or SIGINT. The credential is asked for when nothing else can
 /// go wrong any more, since one that is made is shown only once.
 pub fn run(
-    settings: Settings,
+    mut settings: Settings,
     prepared: Prepared,
     engines: Engines,
     credential: impl FnOnce(&Settings) -> Result<(Credential, Secret), Error>,
 ) -> Result<(), Error> {
     let Prepared { runtime, listener, tls } = prepared;
+    files::make_room(&mut settings.limits);
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Store::open(engines, Arc::clone(&clock))
@@ -61,6 +63,7 @@ pub fn run(
             keyring: Keyring::new([credential]),
             hosts: settings.hosts,
             regions: settings.regions,
+            limits: settings.limits,
         };
         let api = Arc::new(Api::new(store.clone(), clock, api_settings));
         tokio::select! {

@@ -17,6 +17,10 @@ use crate::error::store_error;
 use crate::reply::{ObjectBody, Reply, ReplyBody};
 use crate::request::Request;
 
+/// A download holds at most this much memory, whatever the size: a piece that is sent, one that is
+/// read meanwhile, and one that waits for the socket.
+const STREAM_BYTES: u64 = 3 * (512 << 10);
+
 /// A read of an object, for GET and HEAD alike.
 pub struct GetObject {
     key: ObjectKey,
@@ -107,8 +111,10 @@ fn not_modified(facts: Facts<'_>) -> ApiError {
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let get = GetObject::parse(&request)?;
     let (version, range, mut reply) = get.find(api, &request).await?;
-    let reader = api.store.read(&version, range.clone()).await.map_err(store_error)?;
-    let body = ObjectBody::begin(reader, range.end - range.start).await.map_err(store_error)?;
+    let length = range.end - range.start;
+    let memory = api.memory.take(length.min(STREAM_BYTES)).await?;
+    let reader = api.store.read(&version, range).await.map_err(store_error)?;
+    let body = ObjectBody::begin(reader, length).await.map_err(store_error)?;
     reply.body = ReplyBody::Object(body);
-    Ok(reply)
+    Ok(reply.holding(Some(memory)))
 }
