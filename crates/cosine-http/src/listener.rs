@@ -36,6 +36,10 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIME_MAX: Duration = Duration::from_secs(20);
 /// A connection that is to end has this long for what is left to say on it.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
+/// The kernel takes this much that it cannot send yet. By default it takes up to 4 MiB, which nobody
+/// counts, and which a slow client has to read a third of before anyone sees that it reads.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES_MAX: u32 = 256 << 10;
 /// After an accept that failed for want of something, the listener waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// This many clients for whom there is no connection left are told so at a time; more are hung up on.
@@ -185,8 +189,8 @@ struct Connection {
 impl Connection {
     async fn secure_and_serve(mut self, stream: TcpStream, tls: Option<Tls>) {
         let local = stream.local_addr().map_or([0; 4], ipv4);
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
+        if let Err(error) = tune(&stream) {
+            tracing::debug!(%error, "a connection's options");
         }
         let readable = self.in_time(stream.readable()).await.is_some();
         let stream = Watched::new(stream, Arc::clone(&self.activity));
@@ -274,6 +278,14 @@ fn protocols() -> Builder<TokioExecutor> {
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIME_MAX);
     builder
+}
+
+/// Answers leave at once, and wait with us rather than in the kernel's megabytes.
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+    Ok(())
 }
 
 fn ipv4(address: SocketAddr) -> [u8; 4] {
