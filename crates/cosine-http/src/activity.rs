@@ -4,14 +4,10 @@
 //! protocol: while an operation works there is no limit; while a client owes us a read, it has the
 //! stall time; and while there is no request under way, the header time.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 /// What is going on on one connection.
@@ -64,7 +60,17 @@ impl Activity {
         self.moved.fetch_max(since, Ordering::Release);
     }
 
-    /// When the client's patience with us, or ours with it, is at an end; `None` while we work.
+    /// The socket takes what it is given, or does not.
+    pub fn set_blocked(&self, is_blocked: bool) {
+        if is_blocked {
+            self.blocked.store(true, Ordering::Release);
+        } else if self.blocked.load(Ordering::Acquire) {
+            self.touch();
+            self.blocked.store(false, Ordering::Release);
+        }
+    }
+
+    /// When there is no more patience; `None` while we work.
     fn due(&self, patience: Patience) -> Option<Instant> {
         if self.working.load(Ordering::Acquire) > 0 {
             return None;
@@ -73,6 +79,11 @@ impl Activity {
             self.sending.load(Ordering::Acquire) > 0 || self.blocked.load(Ordering::Acquire);
         let moved = self.born + Duration::from_millis(self.moved.load(Ordering::Acquire));
         Some(moved + if owes_a_read { patience.stalled } else { patience.idle })
+    }
+
+    /// Whether nothing has moved for as long as there is patience.
+    pub fn is_over(&self, patience: Patience) -> bool {
+        self.due(patience).is_some_and(|due| due <= Instant::now())
     }
 
     /// Completes when nothing has moved for as long as there is patience.
@@ -132,81 +143,6 @@ impl Drop for Sending {
     }
 }
 
-/// A socket that tells when the client takes what it was slow to take.
-#[derive(Debug)]
-pub struct Watched {
-    stream: TcpStream,
-    activity: Arc<Activity>,
-}
-
-impl Watched {
-    /// Tells `activity` about this socket.
-    pub fn new(stream: TcpStream, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
-    }
-
-    fn note<T>(&self, written: Poll<T>) -> Poll<T> {
-        let blocked = &self.activity.blocked;
-        match written.is_pending() {
-            true => blocked.store(true, Ordering::Release),
-            false if blocked.load(Ordering::Acquire) => {
-                self.activity.touch();
-                blocked.store(false, Ordering::Release);
-            }
-            false => {}
-        }
-        written
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.note(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,8 +176,10 @@ mod tests {
         drop(sending);
         assert_eq!(given_up_after(&activity).await, 30, "no request any more");
         activity.touch();
-        activity.blocked.store(true, Ordering::Release);
+        activity.set_blocked(true);
         assert_eq!(given_up_after(&activity).await, 60, "the end of an answer lies in the buffers");
+        activity.set_blocked(false);
+        assert_eq!(given_up_after(&activity).await, 30, "it was taken");
     }
 
     #[tokio::test(start_paused = true)]

