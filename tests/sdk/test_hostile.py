@@ -327,6 +327,23 @@ def many_files() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("many_files")
+def test_idle_connections_hold_little(start: Callable[..., Cosine]) -> None:
+    """What a connection needs for a request it gives up while there is none."""
+    count = 2000
+    cosine = start()
+    bucket = public_bucket(cosine, k=b"x")
+    memory = cosine.peak_memory()
+    with ExitStack() as connections:
+        idle = [connections.enter_context(cosine.connect()) for _ in range(count)]
+        # Twice: a connection that has given everything up is as good as new.
+        for _ in range(2):
+            for sock in idle:
+                sock.sendall(get_head(bucket, "k"))
+                assert read_answer(sock).expect(200).body == b"x"
+        assert cosine.peak_memory() - memory < count * (20 << 10)
+
+
+@pytest.mark.usefixtures("many_files")
 def test_a_thousand_trickling_uploads_beside_a_normal_client(start: Callable[..., Cosine]) -> None:
     """Neither the memory that there is for bodies nor anything else is theirs."""
     cosine = start(memory_max="96MiB")

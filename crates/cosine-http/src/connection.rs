@@ -37,7 +37,7 @@ const STREAMS_MAX: u32 = 128;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIME_MAX: Duration = Duration::from_secs(20);
 /// An HTTP/1.1 connection that is idle for this long gives its buffers up.
-const REST_AFTER: Duration = Duration::from_secs(1);
+const REST_AFTER: Duration = Duration::from_millis(100);
 /// A connection that is to end has this long for what is left to say on it.
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 /// The kernel takes this much that it cannot send yet. By default it takes up to 4 MiB, which nobody

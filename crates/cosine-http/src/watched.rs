@@ -31,7 +31,8 @@ impl<S> Watched<S> {
 
     /// Gives back what was read of it, and not used.
     pub fn with_front(mut self, front: Bytes) -> Self {
-        self.front = front;
+        // Of nothing, too, there can be a buffer.
+        self.front = if front.is_empty() { Bytes::new() } else { front };
         self
     }
 
