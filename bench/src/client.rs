@@ -123,6 +123,11 @@ impl Connection {
         }
     }
 
+    /// Gives the buffer up, for a connection on which nothing more is received.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     fn send(&mut self, head: &[u8], body: Body) -> io::Result<()> {
         let front = body.front();
         let sent = loop {

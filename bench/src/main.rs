@@ -22,12 +22,17 @@ use workload::{GIB, KIB, MIB, Settings};
 /// A workload with targets: its name, what it does, its function.
 type Workload = (&'static str, &'static str, fn(&Settings) -> Result<(), Box<dyn Error>>);
 
-const WORKLOADS: [Workload; 5] = [
+const WORKLOADS: [Workload; 6] = [
     ("start", "Time from exec to the first answer", workload::start::run),
     ("copy", "Copies of a small and a large object, and small puts", workload::copy::run),
     ("put", "Small durable puts, few and many at once, and their sync calls", workload::put::run),
     ("get", "Reads, beside nginx", workload::get::run),
     ("memory", "Memory of the server, idle and under large transfers", workload::memory::run),
+    (
+        "idle",
+        "Reads beside idle and beside very slow clients, and what those hold",
+        workload::idle::run,
+    ),
 ];
 
 /// `statfs` gives this as the type of a tmpfs.

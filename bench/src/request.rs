@@ -77,6 +77,11 @@ impl Request {
         if fits { Ok(()) } else { Err(self.wrong("200 with a body other than the expected one")) }
     }
 
+    /// The head alone, for a client that leaves it at that.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
     fn refused(&self, connection: &mut Connection, head: crate::client::Head) -> io::Result<()> {
         let mut quote = Vec::new();
         if !matches!(self.expect, Expect::HeadOnly) {

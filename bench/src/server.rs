@@ -89,6 +89,19 @@ impl Cosine {
     /// # Errors
     /// The program cannot be run, or ends or stays silent instead of getting ready.
     pub fn start(program: &Path, mode: Mode, data_parent: &Path) -> io::Result<Self> {
+        Self::start_with(program, mode, data_parent, &[])
+    }
+
+    /// The same, with settings as environment variables.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(
+        program: &Path,
+        mode: Mode,
+        data_parent: &Path,
+        settings: &[(&str, &str)],
+    ) -> io::Result<Self> {
         let program = fs::canonicalize(program).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", program.display()))
         })?;
@@ -113,6 +126,7 @@ impl Cosine {
                 .env("COSINE_APPID", APPID)
                 .env("COSINE_REGIONS", REGION),
         };
+        command.envs(settings.iter().copied());
         command.args(["--listen", "127.0.0.1:0"]).current_dir(directory.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
         let spawned = Instant::now();

@@ -2,6 +2,7 @@
 
 pub mod copy;
 pub mod get;
+pub mod idle;
 pub mod memory;
 pub mod put;
 pub mod single;

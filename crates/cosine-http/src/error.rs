@@ -46,5 +46,6 @@ pub fn source_error(error: SourceError) -> ApiError {
         SourceError::Cut => Code::IncompleteBody.into(),
         SourceError::Stalled => Code::RequestTimeout.into(),
         SourceError::TooLarge => Code::EntityTooLarge.into(),
+        SourceError::NoRoom => Code::SlowDown.into(),
     }
 }

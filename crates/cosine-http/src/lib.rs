@@ -5,11 +5,14 @@
 //! the one file under `ops/` that is that operation: it parses, authorises, calls the store and
 //! renders. Nothing here knows how anything is stored.
 
+mod activity;
 mod admin;
 mod authorise;
 mod body;
+mod connection;
 mod error;
 mod figures;
+pub mod limits;
 pub mod listener;
 mod meter;
 mod metrics;
@@ -22,6 +25,7 @@ mod request;
 mod service;
 mod spelling;
 mod system;
+mod watched;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -32,6 +36,8 @@ use cosine_wire::host::HostRules;
 
 use metrics::Metrics;
 
+use limits::Budget;
+pub use limits::Limits;
 pub use listener::{Tls, serve};
 pub use monitor::Monitor;
 
@@ -46,6 +52,8 @@ pub struct Settings {
     pub regions: Regions,
     /// How patient collectors are.
     pub collector: CollectorOptions,
+    /// How much clients may hold.
+    pub limits: Limits,
 }
 
 /// The regions of a deployment.
@@ -77,11 +85,17 @@ pub struct Api {
     /// Seconds since 1970 UTC.
     began: u64,
     stopping: AtomicBool,
+    /// Requests under way.
+    requests: Budget,
+    /// Bytes of bodies in memory.
+    memory: Arc<Budget>,
 }
 
 impl Api {
     /// The API on this store.
     pub fn new(store: Store, clock: Arc<dyn Clock>, settings: Settings) -> Self {
+        let requests = Budget::new(u64::from(settings.limits.requests), 1);
+        let memory = Arc::new(Budget::new(settings.limits.memory, 1 << 10));
         Self {
             began: clock.now_seconds(),
             store,
@@ -90,6 +104,8 @@ impl Api {
             served: AtomicU64::new(0),
             metrics: Arc::default(),
             stopping: AtomicBool::new(false),
+            requests,
+            memory,
         }
     }
 

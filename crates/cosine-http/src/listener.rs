@@ -1,43 +1,32 @@
 //! The listener: connections in, and a clean end.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::{Extensions, Request};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use prometheus_client::metrics::gauge::Gauge;
-use tokio::io::{AsyncRead, AsyncWrite};
+use cosine_wire::{ApiError, Code};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
+use crate::activity::Activity;
+use crate::connection::{Connection, Open, Shared};
 use crate::{Api, spelling};
 
-/// A client that does not finish its headers in this time is dropped.
-const HEADER_TIME_MAX: Duration = Duration::from_secs(30);
-/// The head of a request may take this many bytes on the wire; the API's own limit is lower and is
-/// answered with a document.
-const HEAD_BYTES_MAX: usize = 128 << 10;
-/// A request may have this many headers on the wire. hyper answers for what is beyond, with a bare
-/// 431.
-const HEADERS_MAX: usize = 1000;
-/// After the word to stop, requests under way have this long.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(25);
 /// After an accept that failed for want of something, the listener waits this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// This many clients for whom there is no connection left are told so at a time; more are hung up on.
+const REFUSALS_MAX: usize = 64;
+/// Telling one takes at most this long, and reads at most this many bytes.
+const REFUSAL_TIME_MAX: Duration = Duration::from_secs(1);
+const REFUSAL_BYTES_MAX: u64 = 64 << 10;
 
 /// How connections are secured.
 #[derive(Clone)]
-pub struct Tls(TlsAcceptor);
+pub struct Tls(pub(crate) TlsAcceptor);
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -78,128 +67,84 @@ pub async fn serve(
     tls: Option<Tls>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let spelling = Arc::new(spelling::recorded().await?);
-    let graceful = GracefulShutdown::new();
+    let limits = api.settings.limits.clone();
+    let spelling = spelling::recorded().await?;
+    let shared = Arc::new(Shared::new(Arc::clone(&api), spelling));
+    let slots = Arc::new(Semaphore::new(limits.connections as usize));
+    let refusals = Refusals::new();
     let (stopping, stopped) = watch::channel(());
     tokio::pin!(stop);
     loop {
-        tokio::select! {
+        let (stream, _) = tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let connection = Connection {
-                        api: Arc::clone(&api),
-                        spelling: Arc::clone(&spelling),
-                        watcher: graceful.watcher(),
-                        stopped: stopped.clone(),
-                        _open: Open::new(&api.metrics.connections),
-                    };
-                    tokio::spawn(connection.secure_and_serve(stream, tls.clone()));
-                }
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
                 }
             }
-        }
+        };
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            refusals.refuse(stream, tls.is_none());
+            continue;
+        };
+        let connection = Connection {
+            shared: Arc::clone(&shared),
+            activity: Activity::begin(),
+            stopped: stopped.clone(),
+            _open: Open::new(&api.metrics.connections),
+            _slot: slot,
+        };
+        tokio::spawn(connection.run(stream, tls.clone()));
     }
     api.stopping.store(true, Ordering::Relaxed);
     drop((listener, stopping));
-    if tokio::time::timeout(DRAIN_TIME_MAX, graceful.shutdown()).await.is_err() {
+    // All slots are free when all connections have ended.
+    let ended = slots.acquire_many(limits.connections);
+    if tokio::time::timeout(limits.drain_time, ended).await.is_err() {
         tracing::warn!("requests that were still under way are broken off");
     }
     Ok(())
 }
 
-struct Connection {
-    api: Arc<Api>,
-    spelling: Arc<Extensions>,
-    watcher: Watcher,
-    /// Closes when the server stops.
-    stopped: watch::Receiver<()>,
-    _open: Open,
+/// What clients are told for whom there is no connection left.
+struct Refusals {
+    slots: Arc<Semaphore>,
+    answer: Arc<str>,
 }
 
-/// Counts a connection as long as it lives.
-struct Open(Gauge);
-
-impl Open {
-    fn new(connections: &Gauge) -> Self {
-        connections.inc();
-        Self(connections.clone())
+impl Refusals {
+    fn new() -> Self {
+        let document = ApiError::from(Code::SlowDown).document("-", "-", "-");
+        let answer = format!(
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/xml\r\n\
+             Content-Length: {}\r\nConnection: close\r\n\r\n{document}",
+            document.len()
+        );
+        Self { slots: Arc::new(Semaphore::new(REFUSALS_MAX)), answer: answer.into() }
     }
-}
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-impl Connection {
-    async fn secure_and_serve(mut self, stream: TcpStream, tls: Option<Tls>) {
-        let local = stream.local_addr().map_or([0; 4], ipv4);
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY");
-        }
-        match tls {
-            None => {
-                if self.in_time(stream.readable()).await.is_some() {
-                    self.serve(stream, local).await;
-                }
+    /// Says so, if the client would understand and not too many are being told; hangs up.
+    fn refuse(&self, mut stream: TcpStream, in_clear: bool) {
+        tracing::debug!("a connection more than there may be");
+        let Some(slot) = Arc::clone(&self.slots).try_acquire_owned().ok().filter(|_| in_clear)
+        else {
+            return;
+        };
+        let answer = Arc::clone(&self.answer);
+        tokio::spawn(async move {
+            let _slot = slot;
+            // Hanging up on what was not read would take the answer back.
+            let told = async {
+                stream.write_all(answer.as_bytes()).await?;
+                stream.shutdown().await?;
+                tokio::io::copy(&mut stream.take(REFUSAL_BYTES_MAX), &mut tokio::io::sink()).await
+            };
+            if let Ok(Err(error)) = tokio::time::timeout(REFUSAL_TIME_MAX, told).await {
+                tracing::debug!(%error, "a client could not be refused");
             }
-            Some(Tls(acceptor)) => {
-                if let Some(stream) = self.in_time(acceptor.accept(stream)).await {
-                    self.serve(stream, local).await;
-                }
-            }
-        }
-    }
-
-    /// Waits for a client's first word. One that says nothing holds neither a connection for ever
-    /// nor the server's end.
-    async fn in_time<T>(&mut self, first: impl Future<Output = io::Result<T>>) -> Option<T> {
-        tokio::select! {
-            first = tokio::time::timeout(HEADER_TIME_MAX, first) => match first {
-                Ok(Ok(first)) => Some(first),
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, "a connection did not come about");
-                    None
-                }
-                Err(_) => None,
-            },
-            _ = self.stopped.changed() => None,
-        }
-    }
-
-    async fn serve(
-        self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        local: [u8; 4],
-    ) {
-        let Self { api, spelling, watcher, stopped: _, _open } = self;
-        let service = service_fn(move |request: Request<Incoming>| {
-            let (api, spelling) = (Arc::clone(&api), Arc::clone(&spelling));
-            async move { Ok::<_, Infallible>(api.respond(request, local, &spelling).await) }
         });
-        let mut builder = Builder::new(TokioExecutor::new());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIME_MAX)
-            .max_headers(HEADERS_MAX)
-            .max_buf_size(HEAD_BYTES_MAX);
-        builder.http2().timer(TokioTimer::new()).max_header_list_size(HEAD_BYTES_MAX as u32);
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(%error, "connection");
-        }
-    }
-}
-
-fn ipv4(address: SocketAddr) -> [u8; 4] {
-    match address.ip() {
-        IpAddr::V4(ip) => ip.octets(),
-        IpAddr::V6(ip) => ip.to_ipv4_mapped().map_or([0; 4], |ip| ip.octets()),
     }
 }

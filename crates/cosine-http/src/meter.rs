@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use tracing::Span;
 
 use crate::metrics::{Label, Metrics, Outcome};
-use crate::reply::ReplyBody;
+use crate::reply::Outgoing;
 
 /// The target of the access log: `--log info,access=debug` switches it on.
 macro_rules! access_log {
@@ -141,7 +141,7 @@ impl Drop for Meter {
 #[derive(Debug)]
 pub struct Metered {
     /// What is sent.
-    pub body: ReplyBody,
+    pub body: Outgoing,
     /// What counts it.
     pub meter: Meter,
 }

@@ -9,6 +9,13 @@ use cosine_store::{Error, ObjectReader};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::activity::Sending;
+use crate::limits::Share;
+
+/// A piece of an answer over HTTP/2 has at most this many bytes: only when a piece is asked for is it
+/// known that the client took the ones before.
+const PIECE_BYTES: usize = 16 << 10;
+
 /// What an operation answers, before the headers that every answer carries.
 #[derive(Debug)]
 pub struct Reply {
@@ -18,25 +25,43 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body.
     pub body: ReplyBody,
+    /// What the answer holds until it is sent.
+    pub held: Held,
+}
+
+/// The shares of a request's limits that its answer holds until it is sent, or given up.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// The request itself.
+    pub request: Option<Share>,
+    /// The memory of its body.
+    pub memory: Option<Share>,
 }
 
 impl Reply {
     /// An answer without a body.
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: ReplyBody::Whole(Bytes::new()) }
+        let body = ReplyBody::Whole(Bytes::new());
+        Self { status, headers: HeaderMap::new(), body, held: Held::default() }
     }
 
     /// Text for people and probes.
     pub fn text(status: StatusCode, text: impl Into<Bytes>) -> Self {
         let body = ReplyBody::Whole(text.into());
         let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-        Self { status, headers: HeaderMap::new(), body }.with(header::CONTENT_TYPE, plain)
+        Self { body, ..Self::empty(status) }.with(header::CONTENT_TYPE, plain)
     }
 
     /// An XML document.
     pub fn xml(document: String) -> Self {
         let body = ReplyBody::Whole(document.into());
-        Self { status: StatusCode::OK, headers: HeaderMap::new(), body }.with_xml_type()
+        Self { body, ..Self::empty(StatusCode::OK) }.with_xml_type()
+    }
+
+    /// Holds the memory of the body until it is sent.
+    pub fn holding(mut self, memory: Option<Share>) -> Self {
+        self.held.memory = memory;
+        self
     }
 
     /// Says that the body, if there is one, is XML.
@@ -104,6 +129,56 @@ impl Body for ReplyBody {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Chunked(_) => SizeHint::default(),
             Self::Object(body) => SizeHint::with_exact(body.left),
+        }
+    }
+}
+
+/// A body on its way, with everything that is given back when it has been sent or is dropped.
+#[derive(Debug)]
+pub struct Outgoing {
+    body: ReplyBody,
+    /// The rest of a piece that is sent in smaller ones.
+    rest: Bytes,
+    piece_max: usize,
+    sending: Sending,
+    _held: Held,
+}
+
+impl Outgoing {
+    /// Sends a body, in small pieces over HTTP/2.
+    pub fn new(body: ReplyBody, held: Held, sending: Sending, is_http2: bool) -> Self {
+        let piece_max = if is_http2 { PIECE_BYTES } else { usize::MAX };
+        Self { body, rest: Bytes::new(), piece_max, sending, _held: held }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.sending.moved();
+        if self.rest.is_empty() {
+            match std::task::ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => self.rest = frame.into_data().unwrap_or_default(),
+                end => return Poll::Ready(end),
+            }
+        }
+        let bytes = self.rest.len().min(self.piece_max);
+        Poll::Ready(Some(Ok(Frame::data(self.rest.split_to(bytes)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.body.size_hint().exact() {
+            Some(bytes) => SizeHint::with_exact(bytes + self.rest.len() as u64),
+            None => SizeHint::default(),
         }
     }
 }

@@ -10,16 +10,19 @@ use cosine_wire::id::{RequestId, trace_id};
 use cosine_wire::qsign::{Presented, Signed};
 use cosine_wire::{ApiError, Code};
 use http::request::Parts;
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header,
+};
 use http_body::Body;
 use hyper::body::Incoming;
 use tracing::Instrument;
 
-use crate::body::Upload;
+use crate::activity::Working;
+use crate::body::{Terms, Upload};
 use crate::meter::{Meter, Metered};
 use crate::metrics::{Label, Outcome};
 use crate::operation::{self, Ask, Row, Scope, State};
-use crate::reply::Reply;
+use crate::reply::{Outgoing, Reply};
 use crate::request::{Head, Request, Target};
 use crate::system::{self, Endpoint};
 use crate::{Api, admin, ops};
@@ -66,10 +69,11 @@ impl Routed {
 impl Api {
     /// Answers a request. Never fails: what goes wrong is answered too.
     pub(crate) async fn respond(
-        self: Arc<Self>,
+        &self,
         request: http::Request<Incoming>,
         local: [u8; 4],
         spelling: &Extensions,
+        working: Working,
     ) -> Response<Metered> {
         let (parts, body) = request.into_parts();
         let request_id = self.request_id(local);
@@ -77,7 +81,9 @@ impl Api {
         let label = routed.as_ref().map_or(Label::Unrouted, Routed::label);
         let mut meter = Meter::begin(&self.metrics, label, &request_id, &parts);
         let inlet = (!body.is_end_stream()).then(|| meter.inlet());
-        let upload = Upload::new(body, &parts, inlet);
+        let sending = working.send();
+        let (memory, stall_time) = (Arc::clone(&self.memory), self.settings.limits.stall_time);
+        let upload = Upload::new(body, &parts, Terms { memory, stall_time, working }, inlet);
         // Pinned first: the future is large, and would be moved by what is put around it.
         let answer = pin!(self.answer(routed, upload));
         let answered = answer.instrument(meter.span()).await;
@@ -89,7 +95,9 @@ impl Api {
             Err(error) => (refuse(&error, &parts, &request_id), Outcome::code(error.code)),
         };
         meter.answered(outcome);
-        let mut response = Response::new(Metered { body: reply.body, meter });
+        let is_http2 = parts.version == Version::HTTP_2;
+        let body = Outgoing::new(reply.body, reply.held, sending, is_http2);
+        let mut response = Response::new(Metered { body, meter });
         *response.status_mut() = reply.status;
         *response.headers_mut() = reply.headers;
         *response.extensions_mut() = spelling.clone();
@@ -132,8 +140,13 @@ impl Api {
             return Err(planned(row, caller));
         }
         refuse_unknown(row, &head)?;
+        // What is answered before this line is answered under any load.
+        let slot = self.requests.take(1).await?;
         let Head { query, headers, .. } = head;
-        ops::run(self, row, Request { target, query, headers, caller, body }).await
+        let request = Request { target, query, headers, caller, body };
+        let mut reply = ops::run(self, row, request).await?;
+        reply.held.request = Some(slot);
+        Ok(reply)
     }
 
     /// Finds out who is asking.

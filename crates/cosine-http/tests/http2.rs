@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cosine_access::{Account, Credential, Keyring};
-use cosine_http::{Api, Regions, Settings, serve};
+use cosine_http::{Api, Limits, Regions, Settings, serve};
 use cosine_store::{Clock, Engines, Store, SystemClock};
 use cosine_wire::host::{HostRules, ServedRegions};
 use cosine_wire::qsign::{Signed, sign};
@@ -36,6 +37,14 @@ async fn start() -> std::net::SocketAddr {
         hosts: HostRules::new(vec![], ServedRegions::All, HashMap::new()),
         regions: Regions { default: "ap-x".into(), named: vec!["ap-x".into()], any: false },
         collector: Default::default(),
+        limits: Limits {
+            connections: 16,
+            requests: 16,
+            memory: 64 << 20,
+            header_time: Duration::from_secs(30),
+            stall_time: Duration::from_secs(60),
+            drain_time: Duration::from_secs(25),
+        },
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

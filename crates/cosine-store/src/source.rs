@@ -15,6 +15,9 @@ pub enum SourceError {
     /// More than an object may hold.
     #[error("it is too large")]
     TooLarge,
+    /// There is no memory to receive it in for now.
+    #[error("there is no room for it")]
+    NoRoom,
 }
 
 /// A body that arrives piece by piece.

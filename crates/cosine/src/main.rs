@@ -6,6 +6,7 @@ mod banner;
 mod credentials;
 mod dev;
 mod error;
+mod files;
 mod fsck;
 #[cfg(test)]
 mod monitoring;

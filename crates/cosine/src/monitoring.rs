@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cosine_access::Keyring;
-use cosine_http::{Api, Monitor, Regions, Settings, monitor};
+use cosine_http::{Api, Limits, Monitor, Regions, Settings, monitor};
 use cosine_kv::embedded::{Embedded, Options};
 use cosine_store::{CollectorOptions, Engines, Store, SystemClock};
 use cosine_wire::host::{HostRules, ServedRegions};
@@ -51,6 +52,14 @@ async fn metrics() -> Vec<Metric> {
         hosts: HostRules::new(vec![], ServedRegions::All, HashMap::new()),
         regions: Regions { default: "ap-x".into(), named: vec![], any: true },
         collector: CollectorOptions::default(),
+        limits: Limits {
+            connections: 1,
+            requests: 1,
+            memory: 4 << 20,
+            header_time: Duration::from_secs(1),
+            stall_time: Duration::from_secs(1),
+            drain_time: Duration::from_secs(1),
+        },
     };
     let api = Arc::new(Api::new(store, clock, settings));
     let page = Monitor::new(api, registry).page().await.unwrap();

@@ -18,6 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::background;
 use crate::banner::{self, Addresses, Secret};
 use crate::error::Error;
+use crate::files;
 use crate::settings::{LogFormat, Settings};
 
 /// What must be right before anything is made on the disk.
@@ -49,13 +50,14 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, Error> {
 /// Serves these engines until SIGTERM or SIGINT; their figures are in the registry. The credential is asked for when nothing else can
 /// go wrong any more, since one that is made is shown only once.
 pub fn run(
-    settings: Settings,
+    mut settings: Settings,
     prepared: Prepared,
     engines: Engines,
     registry: Registry,
     credential: impl FnOnce(&Settings) -> Result<(Credential, Secret), Error>,
 ) -> Result<(), Error> {
     let Prepared { runtime, listener, monitor, tls } = prepared;
+    files::make_room(&mut settings.limits);
     runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Store::open(engines, Arc::clone(&clock))
@@ -73,6 +75,7 @@ pub fn run(
             hosts: settings.hosts,
             regions: settings.regions,
             collector: settings.collector,
+            limits: settings.limits,
         };
         let api = Arc::new(Api::new(store.clone(), clock, api_settings));
         if let Some(listener) = monitor {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches};
 use cosine_access::{Account, Credential};
-use cosine_http::Regions;
+use cosine_http::{Limits, Regions};
 use cosine_kv::embedded::Durability;
 use cosine_store::{CollectorOptions, ScrubOptions};
 use cosine_wire::host::{Binding, HostRules, ServedRegions, without_port};
@@ -59,6 +59,12 @@ settings! {
     "tls_cert" "COSINE_TLS_CERT" "" "" true "Certificate chain in PEM; with it, only TLS is served.";
     "tls_key" "COSINE_TLS_KEY" "" "" true "Private key in PEM.";
     "durability" "COSINE_DURABILITY" "sync" "" false "sync: acknowledged is on the disk; os: acknowledged is with the operating system, and lost with its power.";
+    "connections_max" "COSINE_CONNECTIONS_MAX" "20000" "1000" true "Connections that may be open; more are refused with 503 SlowDown, or hung up on.";
+    "requests_max" "COSINE_REQUESTS_MAX" "4096" "4096" true "Requests that may be under way; more wait a second at most, and are then answered 503 SlowDown.";
+    "memory_max" "COSINE_MEMORY_MAX" "512MiB" "512MiB" true "Memory for bodies on their way in and out; a request that finds none left is treated like one too many.";
+    "header_time" "COSINE_HEADER_TIME" "30" "30" true "Seconds that a connection may be without a request: for the first head, each later one, and between them.";
+    "stall_time" "COSINE_STALL_TIME" "60" "60" true "Seconds that a client may leave its body, or its answer, where it is.";
+    "drain_time" "COSINE_DRAIN_TIME" "25" "25" true "Seconds that requests under way have after SIGTERM.";
     "disk_reserve" "COSINE_DISK_RESERVE" "512MiB" "" false "Bytes of the disk that stay free: when there are fewer, objects can be read and deleted, not written.";
     "gc_grace" "COSINE_GC_GRACE" "3600" "60" true "Seconds that the bytes of what was deleted stay: longer than the longest download, and than the age of any backup of the metadata that may be restored.";
     "scrub_rate" "COSINE_SCRUB_RATE" "32MiB" "" false "Bytes a second that are read to find damage early; 0 switches the scrub off.";
@@ -67,6 +73,11 @@ settings! {
     "log" "COSINE_LOG" "info" "warn" true "Log filter: error, warn, info, debug, or per module; info,access=debug adds a line for each request.";
     "log_format" "COSINE_LOG_FORMAT" "text" "text" true "text, or json: an object a line.";
 }
+
+/// With less memory, two large requests could wait for each other's first share.
+const MEMORY_MIN: u64 = 4 << 20;
+/// No machine has more connections or requests.
+const COUNT_MAX: u32 = 10_000_000;
 
 /// The table of the file that binds host names to buckets.
 const HOSTS_KEY: &str = "hosts";
@@ -98,6 +109,8 @@ pub struct Settings {
     pub collector: CollectorOptions,
     /// How hard the scrub works, if it does.
     pub scrub: Option<ScrubOptions>,
+    /// How much clients may hold.
+    pub limits: Limits,
     /// What is logged.
     pub log: String,
     /// In which form.
@@ -208,6 +221,7 @@ impl Settings {
                 "" => None,
                 monitor => Some(address(monitor, "monitor")?),
             },
+            limits: limits(get)?,
             log: get("log").to_owned(),
             log_format: match get("log_format") {
                 "text" => LogFormat::Text,
@@ -317,6 +331,29 @@ fn scrub(rate: &str, interval: &str) -> Result<Option<ScrubOptions>, String> {
     Ok((bytes_per_second > 0).then_some(ScrubOptions { bytes_per_second, interval }))
 }
 
+/// A number of things that are counted one by one.
+fn count(text: &str, key: &str) -> Result<u32, String> {
+    let count = u32::try_from(number(text, key)?).ok().filter(|count| *count <= COUNT_MAX);
+    count.ok_or_else(|| format!("{key}: {text} is more than {COUNT_MAX}"))
+}
+
+fn limits<'v>(get: impl Fn(&str) -> &'v str) -> Result<Limits, String> {
+    let count = |key| count(get(key), key);
+    let time = |key| units::seconds(get(key)).map_err(|why| format!("{key}: {why}"));
+    let memory = units::bytes(get("memory_max")).map_err(|why| format!("memory_max: {why}"))?;
+    if memory < MEMORY_MIN {
+        return Err(format!("memory_max: {} is less than 4MiB", get("memory_max")));
+    }
+    Ok(Limits {
+        connections: count("connections_max")?,
+        requests: count("requests_max")?,
+        memory,
+        header_time: time("header_time")?,
+        stall_time: time("stall_time")?,
+        drain_time: time("drain_time")?,
+    })
+}
+
 fn regions(text: &str) -> Result<Regions, String> {
     let mut named = list(text);
     let any = named.iter().any(|region| region == "*");
@@ -380,6 +417,16 @@ mod tests {
     }
 
     #[test]
+    fn limits_are_numbers_sizes_and_seconds() {
+        let file =
+            "connections_max = 7\nmemory_max = \"8MiB\"\nstall_time = \"1.5\"\ndrain_time = 2";
+        let limits = resolve(&[("requests_max", "9")], &[], file).unwrap().limits;
+        assert_eq!((limits.connections, limits.requests, limits.memory), (7, 9, 8 << 20));
+        let milliseconds = [limits.header_time, limits.stall_time, limits.drain_time];
+        assert_eq!(milliseconds.map(|time| time.as_millis()), [30_000, 1_500, 2_000]);
+    }
+
+    #[test]
     fn an_unknown_key_is_refused_with_the_nearest_known_name() {
         let error = resolve(&[], &[], "regoins = \"ap-x\"").unwrap_err();
         assert_eq!(error, "there is no setting regoins; did you mean regions?");
@@ -421,6 +468,14 @@ mod tests {
             ("monitor", "9001"),
             ("log_format", "xml"),
             ("domains", "http://example.com/"),
+            ("connections_max", "0"),
+            ("connections_max", "10000001"),
+            ("requests_max", "many"),
+            ("memory_max", "3MiB"),
+            ("memory_max", "1TB"),
+            ("header_time", "0"),
+            ("stall_time", "1m"),
+            ("drain_time", "-1"),
         ] {
             assert!(resolve(&[(key, value)], &[], "").is_err(), "{key} = {value}");
         }

@@ -35,7 +35,8 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     }
     let delete = Delete::parse(&body)?;
     let outcomes = delete_all(api, &bucket, delete.objects).await;
-    Ok(Reply::xml(delete_result(&outcomes, delete.quiet)))
+    let reply = Reply::xml(delete_result(&outcomes, delete.quiet));
+    Ok(reply.holding(request.body.take_share()))
 }
 
 /// Outcomes come in the order of the request.

@@ -14,6 +14,8 @@ use crate::request::Request;
 
 /// A page holds this many objects and common prefixes.
 const PAGE_MAX: usize = 1000;
+/// What an object of a page holds at most, as a record and in the document.
+const ENTRY_BYTES: u64 = 4 << 10;
 
 struct ListObjects {
     options: ListOptions,
@@ -55,10 +57,12 @@ pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let region = request.target.region.as_deref();
     let bucket =
         api.bucket(request.bucket()?, region, request.caller, Permission::ReadBucket).await?;
+    let memory = api.memory.take(list.options.limit as u64 * ENTRY_BYTES).await?;
     let page = api.store.list_objects(&bucket, &list.options).await.map_err(store_error)?;
     let owner = bucket.name().appid();
     let document = render(bucket.name().as_str(), owner, &list, &page);
-    Ok(Reply::xml(document).with_text(name::BUCKET_REGION, bucket.region()))
+    let reply = Reply::xml(document).with_text(name::BUCKET_REGION, bucket.region());
+    Ok(reply.holding(Some(memory)))
 }
 
 fn render(name: &str, owner: u64, list: &ListObjects, page: &ObjectPage) -> String {

@@ -17,6 +17,10 @@ use crate::error::store_error;
 use crate::reply::{ObjectBody, Reply, ReplyBody};
 use crate::request::Request;
 
+/// A download holds at most this much memory, whatever the size: a piece that is sent, one that is
+/// read meanwhile, and one that waits for the socket.
+const STREAM_BYTES: u64 = 3 * (512 << 10);
+
 /// A read of an object, for GET and HEAD alike.
 pub struct GetObject {
     key: ObjectKey,
@@ -109,13 +113,14 @@ pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     for _ in 0..LOOKS_MAX {
         let (version, range, mut reply) = get.find(api, &request).await?;
         let length = range.end - range.start;
+        let memory = api.memory.take(length.min(STREAM_BYTES)).await?;
         let reader = match api.store.read(&version, range).await {
             Err(Error::Gone) => continue,
             reader => reader.map_err(store_error)?,
         };
         let body = ObjectBody::begin(reader, length).await.map_err(store_error)?;
         reply.body = ReplyBody::Object(body);
-        return Ok(reply);
+        return Ok(reply.holding(Some(memory)));
     }
     Err(store_error(Error::Gone))
 }
