@@ -16,6 +16,7 @@ mod clients;
 mod dice;
 mod faults;
 mod model;
+mod runs;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
