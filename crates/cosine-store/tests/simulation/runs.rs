@@ -104,9 +104,11 @@ async fn a_process_whose_heart_beats_is_not_taken_for_dead() {
     let Pair { clock, one, other, .. } = pair().await;
     let mut collector = collector(&other);
     for round in 0..10u64 {
-        assert_eq!(collector.run().await.unwrap().runs, 0, "round {round}");
         clock.advance(SILENCE * 2 / 3);
         clock.set(1_600_000_000_000_000 + round);
         one.heartbeat().await.unwrap();
+        assert_eq!(collector.run().await.unwrap().runs, 0, "round {round}, after a beat");
+        clock.advance(SILENCE / 2);
+        assert_eq!(collector.run().await.unwrap().runs, 0, "round {round}, after none");
     }
 }
