@@ -23,8 +23,8 @@ const STREAM_BYTES: u64 = 3 * (512 << 10);
 /// Until this much of a body has arrived, this much memory is its share. Whoever sends a byte a
 /// second stays here.
 const FIRST_BYTES: u64 = 64 << 10;
-/// Pieces below this size are put together. A piece is a slice of a receive buffer, and holds all
-/// of it: without this, a block that came byte by byte would hold thousands of times its size.
+/// Pieces below this size are put together: a block that came byte by byte would hold dozens of times
+/// its size in handles to them.
 const PIECE_BYTES: usize = 64 << 10;
 /// What is left of a refused body is read and dropped, up to this many bytes and this long, so that
 /// the client reads the answer and not a broken connection.
