@@ -30,7 +30,7 @@ use std::process::Stdio;
 type Failure = String;
 
 /// Groups of operations in one workload, after those that every workload has.
-const GROUPS: usize = 60;
+const GROUPS: usize = 50;
 const SEEDS: &str = "COSINE_CRASH_SEEDS";
 const SEED: &str = "COSINE_CRASH_SEED";
 /// A kept recording, instead of a new one.

@@ -17,7 +17,7 @@ use crate::random::Random;
 use crate::trace::Event;
 
 /// Images of each point beside the two extremes.
-const MIXTURES: usize = 3;
+const MIXTURES: usize = 2;
 /// One event in so many that is no sync is a point too.
 const BETWEEN: usize = 60;
 const EXAMINERS: usize = 2;
