@@ -4,6 +4,7 @@ use cosine_http::operation::{Ask, route};
 use cosine_http::request::{Head, Target};
 use cosine_wire::encode::{encode_key, url_encode};
 use cosine_wire::host::{Host, HostRules, without_port};
+use cosine_wire::{ApiError, Code};
 
 use crate::{message, rules};
 
@@ -12,8 +13,9 @@ use crate::{message, rules};
 /// and whether the bucket stands in the host or in the path.
 pub fn host(data: &[u8]) {
     let Some(parts) = message::head(data) else { return };
-    let resource = Head::resource(&parts);
-    assert!(!resource.chars().any(|c| c.is_ascii_control()), "{resource:?}");
+    let refusal = ApiError::from(Code::NoSuchKey).document(&Head::resource(&parts), "i", "t");
+    assert!(!refusal.chars().any(|c| c.is_ascii_control() && !"\t\n".contains(c)), "{refusal:?}");
+    assert!(!refusal.contains("&#"), "{refusal:?}");
     let Ok(head) = Head::read(&parts) else { return };
     let rules = rules();
     one_host_in_every_spelling(&rules, &head.authority);

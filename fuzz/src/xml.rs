@@ -18,7 +18,10 @@ fn delete(data: &[u8]) {
     let version = |version: &Option<String>| version.as_ref().map_or(0, String::len);
     let text = delete.objects.iter().map(|object| object.key.len() + version(&object.version_id));
     assert!(text.sum::<usize>() <= data.len());
-    assert_eq!(Delete::parse(written(&delete).as_bytes()), Ok(delete.clone()));
+    if !data.contains(&0) {
+        // no reference stands for a NUL
+        assert_eq!(Delete::parse(written(&delete).as_bytes()), Ok(delete.clone()));
+    }
     let errors = [None, Some(Code::AccessDenied.into())].into_iter().cycle();
     let outcomes = delete.objects.into_iter().map(|object| object.key).zip(errors);
     let outcomes: Vec<_> = outcomes.map(|(key, error)| Outcome { key, error }).collect();
