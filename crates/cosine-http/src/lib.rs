@@ -21,7 +21,8 @@ pub mod operation;
 mod ops;
 mod params;
 mod reply;
-mod request;
+#[doc(hidden)] // public for the fuzz targets alone
+pub mod request;
 mod service;
 mod spelling;
 mod system;

@@ -56,7 +56,11 @@ pub trait Record: Serialize + DeserializeOwned {
         }
         match content.split_first() {
             Some((&version, fields)) if version == Self::VERSION => {
-                postcard::from_bytes(fields).map_err(|error| damaged(&error.to_string()))
+                match postcard::take_from_bytes(fields) {
+                    Ok((record, [])) => Ok(record),
+                    Ok(_) => Err(damaged("it is longer than its fields")),
+                    Err(error) => Err(damaged(&error.to_string())),
+                }
             }
             Some((&version, _)) => Err(Error::NewerFormat { record: Self::NAME, version }),
             None => Err(damaged("it is empty")),

@@ -4,7 +4,7 @@
 //! the functions that deal with them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use http::{HeaderMap, HeaderName};
@@ -107,10 +107,11 @@ impl Presented {
             String::from_utf8(percent_decode(value.as_bytes())?).ok()
         };
         // The header list of data-processing requests is percent-encoded within itself, so only
-        // the separators may be undone here; no other part holds a `%`.
+        // the separators may be undone here; no other part holds a `%`. A `;` within a name was
+        // made lower-case with it, `%3b`.
         let raw = |key: &str| {
             let (_, value) = pairs.iter().find(|(k, _)| *k == key)?;
-            Some(value.replace("%3B", ";").replace("%3b", ";"))
+            Some(value.replace("%3B", ";"))
         };
         Self::build(|key| if key.ends_with("-list") { raw(key) } else { get(key) })
     }
@@ -245,7 +246,8 @@ enum Show {
 }
 
 /// Signs a request, as a client does; returns the value for `Authorization`. All query parameters
-/// but `q-*` and `sign` are signed, and the headers that `header_names` lists (lower case).
+/// that have a name, but `q-*` and `sign`, are signed, and the headers that `header_names` lists
+/// (lower case).
 pub fn sign(
     signed: Signed<'_>,
     header_names: &[&str],
@@ -255,21 +257,14 @@ pub fn sign(
 ) -> String {
     let time =
         TimeWindow { text: format!("{};{}", window.0, window.1), start: window.0, end: window.1 };
-    let mut names: Vec<String> = signed
-        .query
-        .iter()
-        .filter(|(name, _)| !is_signature_param(name))
-        .map(|(name, _)| url_encode(name.as_bytes()).to_ascii_lowercase())
-        .collect();
-    names.sort_unstable();
-    let mut header_list: Vec<String> = header_names.iter().map(|name| (*name).to_owned()).collect();
-    header_list.sort_unstable();
+    let params = signed.query.iter().map(|(name, _)| name);
+    let params = params.filter(|name| !name.is_empty() && !is_signature_param(name));
     let mut presented = Presented {
         secret_id: secret_id.to_owned(),
         sign_time: time.clone(),
         key_time: time,
-        header_list,
-        param_list: names,
+        header_list: name_list(header_names.iter().copied()),
+        param_list: name_list(params),
         signature: String::new(),
     };
     // Every name was taken from the request, or is not in it and never will be right.
@@ -281,6 +276,17 @@ pub fn sign(
     presented.authorization()
 }
 
+/// Names as a signature lists them: encoded, in order, each once.
+fn name_list<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
+    let names: BTreeSet<String> = names.map(encode_name).collect();
+    names.into_iter().collect()
+}
+
+/// A name as it is signed.
+fn encode_name(name: &str) -> String {
+    url_encode(name.as_bytes()).to_ascii_lowercase()
+}
+
 fn string_to_sign(time: &TimeWindow, digest: &str) -> String {
     format!("sha1\n{}\n{digest}\n", time.text)
 }
@@ -290,13 +296,12 @@ fn string_to_sign(time: &TimeWindow, digest: &str) -> String {
 fn listed_params(query: &Query, list: &[String], show: Show) -> Option<String> {
     let mut present: HashMap<String, Vec<&str>> = HashMap::new();
     for (name, value) in query.iter().filter(|(name, _)| !is_signature_param(name)) {
-        let name = url_encode(name.as_bytes()).to_ascii_lowercase();
-        present.entry(name).or_default().push(value);
+        present.entry(encode_name(name)).or_default().push(value);
     }
     let mut pairs = Vec::with_capacity(list.len());
     for listed in list {
         // Names come encoded, or, from some clients, as they are.
-        let encoded = url_encode(listed.as_bytes()).to_ascii_lowercase();
+        let encoded = encode_name(listed);
         let name = if present.contains_key(listed) { listed } else { &encoded };
         for value in present.get(name)? {
             pairs.push((name.clone(), shown(name, value.as_bytes(), show)));
@@ -318,14 +323,20 @@ fn listed_headers(headers: &HeaderMap, host: &str, list: &[String], show: Show) 
             pairs.push((listed.clone(), url_encode(host.as_bytes())));
             continue;
         }
-        let header = HeaderName::try_from(listed.as_str()).ok()?;
-        headers.get(&header)?;
+        let header = listed_header(headers, listed)?;
         for value in headers.get_all(&header) {
-            let value = shown(listed, value.as_bytes().trim_ascii(), show);
-            pairs.push((url_encode(listed.as_bytes()), value));
+            let value = shown(header.as_str(), value.as_bytes().trim_ascii(), show);
+            pairs.push((encode_name(header.as_str()), value));
         }
     }
     Some(join_sorted(pairs))
+}
+
+/// The header that a name in the list means. Names come encoded, or, from some clients, as they are.
+fn listed_header(headers: &HeaderMap, listed: &str) -> Option<HeaderName> {
+    let names = [Some(listed.as_bytes().to_vec()), percent_decode(listed.as_bytes())];
+    let mut names = names.into_iter().flatten().filter_map(|name| HeaderName::from_bytes(&name).ok());
+    names.find(|name| headers.contains_key(name))
 }
 
 fn shown(name: &str, value: &[u8], show: Show) -> String {

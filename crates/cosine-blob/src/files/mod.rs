@@ -11,12 +11,14 @@ mod writer;
 use std::collections::BTreeSet;
 use std::fs::{File, create_dir_all, read_dir, read_to_string, remove_file, rename};
 use std::io::{ErrorKind, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
-use crate::{BlobId, BlobReader, BlobWriter, Blobs, Error, Space, StoreId};
+use crate::{BlobId, BlobReader, BlobWriter, Blobs, Error, Finished, Space, StoreId};
 
 /// Blobs in a directory.
 #[derive(Clone, Debug)]
@@ -76,6 +78,17 @@ impl Files {
     fn path(&self, id: BlobId) -> PathBuf {
         self.directory(id.shard()).join(id.to_string())
     }
+}
+
+/// Opens a file as a blob and reads a range of it, on the caller's thread. Public for the fuzz
+/// targets alone.
+///
+/// # Errors
+/// As for [`Blobs::open`] and [`BlobReader::read`].
+#[doc(hidden)]
+pub fn read_file(id: BlobId, file: File, range: Range<u64>) -> Result<(Finished, Bytes), Error> {
+    let reader = reader::Reader::of(id, file)?;
+    Ok((reader.finished(), reader.read_here(range)?))
 }
 
 /// Runs what blocks on a thread that may block.

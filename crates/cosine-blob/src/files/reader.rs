@@ -38,6 +38,11 @@ impl Reader {
             std::io::ErrorKind::NotFound => Error::NotFound(id),
             _ => error.into(),
         })?;
+        Self::of(id, file)
+    }
+
+    /// The blob in a file, wherever that lies.
+    pub(super) fn of(id: BlobId, file: File) -> Result<Self, Error> {
         let file_bytes = file.metadata()?.len();
         if file_bytes < TRAILER_BYTES {
             return Err(Error::Damaged(id, "it was never finished, or cut"));
@@ -52,6 +57,11 @@ impl Reader {
         let crc64 = table.entries().last().copied().unwrap_or(0);
         let finished = Finished { length, crc64 };
         Ok(Self { shared: Arc::new(Shared { id, file, table, finished }) })
+    }
+
+    /// Reads on the caller's thread, which may block.
+    pub(super) fn read_here(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        self.shared.read(range)
     }
 }
 

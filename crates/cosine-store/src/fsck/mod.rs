@@ -5,6 +5,7 @@
 
 mod blobs;
 mod contents;
+mod recode;
 mod repair;
 mod rows;
 
@@ -17,6 +18,8 @@ use serde::Serialize;
 use crate::id::Uid;
 use crate::record::{Record, StoreRecord};
 use crate::{Engines, Error, key};
+#[doc(hidden)]
+pub use recode::recode_row;
 use repair::Mend;
 
 /// Rows are read in pages of this many.

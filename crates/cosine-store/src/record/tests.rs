@@ -120,6 +120,14 @@ fn what_is_not_what_was_written_is_damage_and_no_panic() {
     assert!(matches!(DamageRecord::decode(b"kez", &stored), Err(Error::Damaged(_))));
 }
 
+/// A field more is another format, and would have another version.
+#[test]
+fn a_record_that_is_longer_than_its_fields_is_damage() {
+    let mut stored = vec![HeadRecord::VERSION, 1, 0];
+    stored.extend_from_slice(&checksum(KEY, &stored).to_le_bytes());
+    assert!(matches!(HeadRecord::decode(KEY, &stored), Err(Error::Damaged(_))));
+}
+
 /// What a newer program wrote is told from damage.
 #[test]
 fn a_newer_format_is_called_that() {

@@ -330,3 +330,19 @@ fn a_mismatch_shows_what_was_signed_with_secrets_masked() {
     assert!(!document.contains("c2VjcmV0") && !document.contains("token=t"), "{document}");
     assert!(!document.contains("intheurl"), "{document}");
 }
+
+/// Names go encoded and in lower case into the lists and the string to sign, each once.
+#[test]
+fn odd_names_are_signed_as_the_rule_says() {
+    let query = Query::parse("a%3Bb=1&c=1&c=2&=x").unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert("x-cos-meta-d&e", "1".parse().unwrap());
+    let signed = Signed { method: "PUT", path: b"/", query: &query, headers: &headers, authority: "h" };
+    let text = sign(signed, &["x-cos-meta-d&e", "host", "host"], "id", "key", (1, 2));
+    assert!(text.contains("&q-header-list=host;x-cos-meta-d%26e&"), "{text}");
+    assert!(text.contains("&q-url-param-list=a%3bb;c&"), "{text}");
+    let presented = Presented::parse(&text).unwrap();
+    presented.verify(signed, "key").unwrap();
+    let http_string = presented.http_string(signed, "h", Show::Everything).unwrap();
+    assert_eq!(http_string, "put\n/\na%3bb=1&c=1&c=2\nhost=h&x-cos-meta-d%26e=1\n");
+}

@@ -1,0 +1,50 @@
+//! Fuzz targets: everything that reads bytes which others wrote.
+//!
+//! A target is a plain function of the fuzzer's bytes that panics when a promise is broken.
+//! `cargo fuzz` runs each with bytes that it invents; the test `replay` runs each, on any compiler,
+//! with every input that was ever worth keeping.
+
+mod blob;
+mod copy_source;
+mod host;
+mod message;
+mod qsign;
+mod record;
+mod xml;
+
+pub use blob::blob;
+pub use copy_source::copy_source;
+pub use host::host;
+pub use qsign::qsign;
+pub use record::record;
+pub use xml::xml;
+
+use std::collections::HashMap;
+
+use cosine_wire::host::{Binding, HostRules, ServedRegions};
+
+/// A target by the name of its program and of the directories that hold its inputs.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 6] = [
+    ("blob", blob),
+    ("copy_source", copy_source),
+    ("host", host),
+    ("qsign", qsign),
+    ("record", record),
+    ("xml", xml),
+];
+
+/// Host rules with one of everything that can be configured.
+fn rules() -> HostRules {
+    let binding = |acceleration| Binding { bucket: "img-1250000000".to_owned(), acceleration };
+    HostRules::new(
+        vec!["cos.example.com".to_owned()],
+        ServedRegions::Named(vec!["ap-guangzhou".to_owned()]),
+        HashMap::from([
+            ("img.example.com".to_owned(), binding(false)),
+            ("fast.example.com".to_owned(), binding(true)),
+        ]),
+    )
+}
