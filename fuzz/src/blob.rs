@@ -127,12 +127,7 @@ fn is_whole(bytes: &[u8], length: usize, table: &[u64], range: &Range<usize>) ->
     let (first, end) = (range.start / CHUNK, range.end.div_ceil(CHUNK));
     let before = if first == 0 { 0 } else { table[first - 1] };
     let chunks = &bytes[first * CHUNK..length.min(end * CHUNK)];
-    let after = checksum_combine(
-        CrcAlgorithm::Crc64Xz,
-        before,
-        crc64(chunks),
-        chunks.len() as u64,
-    );
+    let after = checksum_combine(CrcAlgorithm::Crc64Xz, before, crc64(chunks), chunks.len() as u64);
     after == table[end - 1]
 }
 

@@ -4,7 +4,7 @@ use cosine_wire::copy_source::CopySource;
 use cosine_wire::encode::{encode_key, url_encode};
 use cosine_wire::host::is_bucket_name;
 
-use crate::rules;
+use crate::RULES;
 
 /// What stands in front of the key, by client; `{}` is the bucket.
 const FRONTS: [&str; 9] = [
@@ -22,7 +22,7 @@ const FRONTS: [&str; 9] = [
 /// Reads a header. What it names, or, where it names nothing, the bytes themselves as a key, is
 /// named by every client's spelling of it too.
 pub fn copy_source(data: &[u8]) {
-    let read = CopySource::parse(data, &rules()).ok();
+    let read = CopySource::parse(data, &RULES).ok();
     let (bucket, key, version) = match read {
         Some(source) if is_bucket_name(&source.bucket) => {
             (source.bucket, source.key, source.version_id)
@@ -37,7 +37,7 @@ pub fn copy_source(data: &[u8]) {
     for front in FRONTS.map(|front| front.replace("{}", &bucket)) {
         for encoded in [encode_key(&key), url_encode(key.as_bytes())] {
             let header = format!("{front}{encoded}{tail}");
-            let again = CopySource::parse(header.as_bytes(), &rules()).unwrap();
+            let again = CopySource::parse(header.as_bytes(), &RULES).unwrap();
             assert_eq!((&again.bucket, &again.key, &again.version_id), (&bucket, &key, &version));
         }
     }

@@ -20,6 +20,7 @@ pub use record::record;
 pub use xml::xml;
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use cosine_wire::host::{Binding, HostRules, ServedRegions};
 
@@ -37,7 +38,7 @@ pub const TARGETS: [Target; 6] = [
 ];
 
 /// Host rules with one of everything that can be configured.
-fn rules() -> HostRules {
+static RULES: LazyLock<HostRules> = LazyLock::new(|| {
     let binding = |acceleration| Binding { bucket: "img-1250000000".to_owned(), acceleration };
     HostRules::new(
         vec!["cos.example.com".to_owned()],
@@ -47,4 +48,4 @@ fn rules() -> HostRules {
             ("fast.example.com".to_owned(), binding(true)),
         ]),
     )
-}
+});

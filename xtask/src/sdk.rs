@@ -1,12 +1,23 @@
 //! The Python suite: its environment is made here, below `target/`, when it is not there yet.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use crate::{Failure, cargo, run};
+use crate::{Failure, cargo, run, setting, target_directory};
 
-/// Builds the release binary, makes the environment, and runs the suite.
+/// Runs the suite.
 pub fn test(root: &Path) -> Result<(), Failure> {
+    run(&mut pytest(root)?)
+}
+
+/// Runs the loop that kills the server.
+pub fn kill(root: &Path) -> Result<(), Failure> {
+    let kills = [setting("COSINE_KILL_ROUNDS", "200")];
+    run(pytest(root)?.arg("test_restart.py").envs(kills))
+}
+
+/// Builds the release binary and makes the environment; returns the command that runs the suite.
+fn pytest(root: &Path) -> Result<Command, Failure> {
     // As the README says it: what it builds is what is tested.
     cargo(root, &["run", "--release", "--quiet", "--", "--version"])?;
     let suite = root.join("tests/sdk");
@@ -22,12 +33,12 @@ pub fn test(root: &Path) -> Result<(), Failure> {
         run(pip.arg(&requirements))?;
         std::fs::copy(&requirements, &installed).map_err(|error| error.to_string())?;
     }
-    let built = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
-    let binary = root.join(built).join("release/cosine");
+    let binary = target_directory(root).join("release/cosine");
     if !binary.exists() {
         return Err(format!("the build left no {}", binary.display()));
     }
     let mut pytest = Command::new(&python);
     pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).current_dir(&suite);
-    run(pytest.env("COSINE_BIN", binary))
+    pytest.env("COSINE_BIN", binary);
+    Ok(pytest)
 }

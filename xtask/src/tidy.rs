@@ -13,7 +13,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// Holds every Rust file of the workspace against the limits.
 pub fn check(root: &Path) -> Result<(), Failure> {
     let mut files = Vec::new();
-    for part in ["crates", "bench", "xtask"] {
+    for part in ["crates", "bench", "fuzz/src", "fuzz/fuzz_targets", "fuzz/tests", "xtask"] {
         collect(&root.join(part), &mut files).map_err(|error| format!("{part}: {error}"))?;
     }
     let mut found = Vec::new();

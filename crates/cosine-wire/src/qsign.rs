@@ -335,7 +335,8 @@ fn listed_headers(headers: &HeaderMap, host: &str, list: &[String], show: Show) 
 /// The header that a name in the list means. Names come encoded, or, from some clients, as they are.
 fn listed_header(headers: &HeaderMap, listed: &str) -> Option<HeaderName> {
     let names = [Some(listed.as_bytes().to_vec()), percent_decode(listed.as_bytes())];
-    let mut names = names.into_iter().flatten().filter_map(|name| HeaderName::from_bytes(&name).ok());
+    let mut names =
+        names.into_iter().flatten().filter_map(|name| HeaderName::from_bytes(&name).ok());
     names.find(|name| headers.contains_key(name))
 }
 

@@ -337,7 +337,8 @@ fn odd_names_are_signed_as_the_rule_says() {
     let query = Query::parse("a%3Bb=1&c=1&c=2&=x").unwrap();
     let mut headers = HeaderMap::new();
     headers.insert("x-cos-meta-d&e", "1".parse().unwrap());
-    let signed = Signed { method: "PUT", path: b"/", query: &query, headers: &headers, authority: "h" };
+    let signed =
+        Signed { method: "PUT", path: b"/", query: &query, headers: &headers, authority: "h" };
     let text = sign(signed, &["x-cos-meta-d&e", "host", "host"], "id", "key", (1, 2));
     assert!(text.contains("&q-header-list=host;x-cos-meta-d%26e&"), "{text}");
     assert!(text.contains("&q-url-param-list=a%3bb;c&"), "{text}");
