@@ -35,8 +35,9 @@ pub struct Base {
     pub blob_of: BTreeMap<String, BlobId>,
 }
 
-/// Made once.
-pub static BASE: LazyLock<Base> = LazyLock::new(|| block_on(make()));
+/// Made once, on a thread of its own: who asks for it may be in a runtime already.
+pub static BASE: LazyLock<Base> =
+    LazyLock::new(|| std::thread::spawn(|| block_on(make())).join().unwrap());
 
 /// Bytes that are all their own.
 pub fn body(seed: usize, size: usize) -> Vec<u8> {
@@ -260,6 +261,10 @@ impl Fixture {
             Place::Memory(_) => panic!("its blobs are not in files"),
             Place::Files(data) => data.path(),
         }
+    }
+
+    pub fn path_of(&self, blob: BlobId) -> PathBuf {
+        path_of(self.data(), blob)
     }
 
     pub fn engines(&self) -> Engines {

@@ -13,7 +13,6 @@ mod check;
 mod engine;
 mod identity;
 mod rows;
-mod states;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
