@@ -8,6 +8,7 @@ use cosine_blob::table::crc64;
 use cosine_blob::{BlobReader, CHUNK_BYTES};
 
 use crate::record::{Body, ContentRecord, Extent, Record, Version};
+use crate::verify::require_fit;
 use crate::{Bucket, Error, ObjectKey, Store, key};
 
 /// Blobs are read this many bytes at a time.
@@ -103,7 +104,9 @@ impl ObjectReader {
             }
             match (self.slices.pop(), &self.store) {
                 (Some((extent, range)), Some(store)) => {
-                    self.open = Some((store.blobs().open(extent.blob()).await?, range));
+                    let blob = store.blobs().open(extent.blob()).await?;
+                    require_fit(&extent, blob.finished())?;
+                    self.open = Some((blob, range));
                 }
                 _ => return Ok(None),
             }

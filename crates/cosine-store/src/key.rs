@@ -194,6 +194,25 @@ pub fn doom_of(key: &[u8]) -> Option<(u64, BlobId)> {
     matches!(content.len(), 0 | 16).then_some((u64::from_be_bytes(*at), BlobId(*blob)))
 }
 
+/// Whether any kind of row has such a key.
+pub fn is_known(key: &[u8]) -> bool {
+    match key.first() {
+        Some(b'b') => {
+            let name = std::str::from_utf8(bucket_name(key)).ok();
+            let name = name.and_then(|name| BucketName::parse(name).ok());
+            name.is_some_and(|name| bucket(&name) == key)
+        }
+        Some(b'c' | b'i' | b'q' | b'x') => content_uid(key).is_some(),
+        Some(b'd') => doom_of(key).is_some(),
+        Some(b'f' | b'o' | b't') => run_of(key).is_some(),
+        Some(b'h' | b'k') => place_of(key).is_some(),
+        Some(b'm') => [store(), ledger(), scrub()].iter().any(|known| known == key),
+        Some(b'r') => reference_of(key).is_some(),
+        Some(b's') => key.get(17..) == Some(b"acl"),
+        _ => false,
+    }
+}
+
 /// A content that is damaged.
 pub fn damage(content: Uid) -> Vec<u8> {
     join(b'x', &[&content.0])

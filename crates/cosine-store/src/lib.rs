@@ -52,7 +52,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use cosine_blob::{BlobId, Blobs, StoreId};
-use cosine_kv::{Commit, Condition, Kv, Outcome};
+use cosine_kv::{Commit, Condition, Kv, Outcome, Scan};
 
 use id::BlobIds;
 use record::{Record, StoreRecord};
@@ -203,6 +203,8 @@ pub const HEARTBEAT_SECONDS: u64 = 30;
 /// that a crash between the two leaves blobs which an empty metadata engine may adopt.
 async fn identify(kv: &dyn Kv, blobs: &dyn Blobs, random: &dyn Random) -> Result<(), Error> {
     let key = key::store();
+    // Before the row of the store: another process may be making it.
+    let is_new = kv.scan(Scan::prefix(b"", 1)).await?.found.is_empty();
     let known = match kv.get(&key).await? {
         Some(row) => Some(StoreId(StoreRecord::decode(&key, &row.value)?.id)),
         None => None,
@@ -211,7 +213,7 @@ async fn identify(kv: &dyn Kv, blobs: &dyn Blobs, random: &dyn Random) -> Result
     if known.is_some() {
         return if known == marked { Ok(()) } else { Err(Error::WrongStore) };
     }
-    if !blobs.list(None, 1).await?.is_empty() {
+    if !is_new || !blobs.list(None, 1).await?.is_empty() {
         return Err(Error::WrongStore);
     }
     let store = match marked {

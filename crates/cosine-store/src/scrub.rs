@@ -12,7 +12,7 @@ use cosine_kv::{Commit, Condition, Outcome, Row, Scan, Write};
 
 use crate::damage::{self, Damage};
 use crate::id::Uid;
-use crate::record::{Census, ContentRecord, ContentState, DamageRecord, Record, ScrubRecord};
+use crate::record::{Census, ContentRecord, DamageRecord, Record, ScrubRecord};
 use crate::verify::{Depth, Pace, verify};
 use crate::{Error, Store, key, run};
 
@@ -127,8 +127,14 @@ impl Scrub {
     async fn look(&self, uid: Uid, key: &[u8], row: &Row, seen: &mut Census) -> Result<u64, Error> {
         let pace = Pace::at_most(self.options.bytes_per_second);
         pace.keep(CONTENT_COST).await;
+        let unchanged = Condition::Unchanged(key.to_vec(), row.revision);
+        let prefix = key::content_references(uid);
+        let references = self.store.kv().scan(Scan::prefix(&prefix, usize::MAX)).await?.found.len();
+        if references == 0 {
+            self.remember(uid, unchanged, None).await?; // it goes, whole or not
+            return Ok(0);
+        }
         let (size, wrong) = match ContentRecord::decode(key, &row.value) {
-            Ok(content) if content.state == ContentState::Condemned => return Ok(0),
             Ok(content) => {
                 let (kv, blobs) = (self.store.kv(), self.store.blobs());
                 let wrong = verify(kv, blobs, (uid, &content), (Depth::Bytes, pace)).await?;
@@ -137,12 +143,7 @@ impl Scrub {
             Err(Error::Damaged(what)) => (0, Some(what)),
             Err(error) => return Err(error),
         };
-        let prefix = key::content_references(uid);
-        let references = self.store.kv().scan(Scan::prefix(&prefix, usize::MAX)).await?.found.len();
-        if references > 0 {
-            seen.count(size, references as u64);
-        }
-        let unchanged = Condition::Unchanged(key.to_vec(), row.revision);
+        seen.count(size, references as u64);
         if self.remember(uid, unchanged, wrong).await? {
             seen.damaged += 1;
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cosine_blob::table::{crc64, crc64_combine};
-use cosine_blob::{BlobReader, Blobs, CHUNK_BYTES};
+use cosine_blob::{BlobReader, Blobs, CHUNK_BYTES, Finished};
 use cosine_kv::Kv;
 
 use crate::id::Uid;
@@ -87,19 +87,27 @@ async fn verify_extent(
     depth: Depth,
     pace: Pace,
 ) -> Result<(), cosine_blob::Error> {
-    let id = extent.blob();
-    let blob = blobs.open(id).await?;
-    let finished = blob.finished();
-    let end = extent.offset.saturating_add(extent.length);
-    if end > finished.length {
-        return Err(cosine_blob::Error::Damaged(id, "it is shorter than a content that needs it"));
+    let blob = blobs.open(extent.blob()).await?;
+    require_fit(extent, blob.finished())?;
+    if depth == Depth::Bytes {
+        let end = extent.offset.saturating_add(extent.length);
+        read_through(&*blob, extent.offset, end, pace).await?;
+    }
+    Ok(())
+}
+
+/// Sees to it that a blob, whole as it may be, is the one that the extent is a slice of.
+///
+/// # Errors
+/// [`Damaged`](cosine_blob::Error::Damaged).
+pub fn require_fit(extent: &Extent, finished: Finished) -> Result<(), cosine_blob::Error> {
+    let damaged = |why| Err(cosine_blob::Error::Damaged(extent.blob(), why));
+    if extent.offset.saturating_add(extent.length) > finished.length {
+        return damaged("it is shorter than a content that needs it");
     }
     let whole = extent.offset == 0 && extent.length == finished.length;
     if whole && extent.crc64 != finished.crc64 {
-        return Err(cosine_blob::Error::Damaged(id, "it is not what its content was made of"));
-    }
-    if depth == Depth::Bytes {
-        read_through(&*blob, extent.offset, end, pace).await?;
+        return damaged("it is not what its content was made of");
     }
     Ok(())
 }

@@ -48,13 +48,18 @@ pub(super) fn decode(id: BlobId, footer: &[u8]) -> Result<(u64, Table), Error> {
     if crc64(covered) != u64::from_le_bytes(*sum) {
         return Err(damaged("its table of checksums is damaged"));
     }
-    let fixed: Vec<u8> =
-        [&(CHUNK_BYTES as u32).to_le_bytes()[..], &VERSION.to_le_bytes(), MAGIC].concat();
-    let named = covered
-        .strip_suffix(fixed.as_slice())
+    let unknown = || damaged("its format is unknown");
+    let form = covered.strip_suffix(MAGIC).ok_or_else(unknown)?;
+    let (form, version) = form.split_last_chunk::<4>().ok_or_else(unknown)?;
+    if u32::from_le_bytes(*version) > VERSION {
+        return Err(damaged("it is of a newer format: written by a newer version of Cosine"));
+    }
+    let named = form
+        .strip_suffix(&(CHUNK_BYTES as u32).to_le_bytes())
+        .filter(|_| u32::from_le_bytes(*version) == VERSION)
         .and_then(|rest| rest.split_last_chunk::<8>())
         .and_then(|(rest, _)| rest.split_last_chunk::<16>());
-    let (table, stored_id) = named.ok_or(damaged("its format is unknown"))?;
+    let (table, stored_id) = named.ok_or_else(unknown)?;
     if *stored_id != id.0 {
         return Err(damaged("it is another blob"));
     }

@@ -9,7 +9,7 @@ mod reader;
 mod writer;
 
 use std::collections::BTreeSet;
-use std::fs::{File, create_dir_all, read_dir, read_to_string, remove_file, rename};
+use std::fs::{File, create_dir_all, read, read_dir, remove_file, rename};
 use std::io::{ErrorKind, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -169,6 +169,9 @@ impl Blobs for Files {
             let mut page = Vec::new();
             for shard in after.map_or(0, BlobId::shard)..=u8::MAX {
                 let mut ids = blobs_in(&this.directory(shard))?;
+                // A file that strayed into another directory is found by nobody, and would have a
+                // walk begin again where it belongs.
+                ids.retain(|id| id.shard() == shard);
                 ids.retain(|id| after.is_none_or(|a| a.shard() != shard || *id > a));
                 ids.sort_unstable();
                 page.extend(ids.into_iter().take(limit - page.len()));
@@ -187,10 +190,11 @@ impl Blobs for Files {
 
     async fn store_id(&self) -> Result<Option<StoreId>, Error> {
         let path = self.root.join(STORE_FILE);
-        blocking(move || match read_to_string(path) {
-            Ok(text) => u128::from_str_radix(text.trim(), 16)
-                .map(|id| Some(StoreId(id)))
-                .map_err(|error| std::io::Error::new(ErrorKind::InvalidData, error).into()),
+        blocking(move || match read(&path) {
+            Ok(bytes) => store_id_in(&bytes).map(Some).ok_or_else(|| {
+                let what = format!("{} holds no store id", path.display());
+                std::io::Error::new(ErrorKind::InvalidData, what).into()
+            }),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         })
@@ -209,6 +213,13 @@ impl Blobs for Files {
         })
         .await
     }
+}
+
+/// The store id in what [`STORE_FILE`] holds: 32 hex digits and a line end.
+fn store_id_in(bytes: &[u8]) -> Option<StoreId> {
+    let digits = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
+    let is_id = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    u128::from_str_radix(digits, 16).ok().filter(|_| is_id).map(StoreId)
 }
 
 /// The blobs in one directory; files that are no blobs are nobody's business here.

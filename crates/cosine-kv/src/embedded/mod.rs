@@ -6,6 +6,7 @@
 
 mod committer;
 mod making;
+mod manifest;
 mod metrics;
 mod tail;
 
@@ -107,6 +108,7 @@ impl Embedded {
     pub fn open(directory: &Path, options: Options) -> Result<Self, Error> {
         let make = || open_database(directory, options).map(drop).map_err(engine_error);
         making::make_once(directory, make)?;
+        manifest::verify(directory)?;
         let (database, keyspace, own) = open_mended(directory, options)?;
         let snapshot = database.snapshot();
         let last = match snapshot.get(&own, REVISION_KEY).map_err(engine_error)? {

@@ -3,23 +3,39 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cosine_blob::{BlobId, RunId};
-use cosine_kv::{Condition, Revision};
+use cosine_kv::{Condition, Found, Revision, Scan};
 
-use crate::record::{DoomedRecord, OverRecord, Record};
+use crate::record::{Body, ContentRecord, DoomedRecord, OverRecord, Record};
 use crate::{Error, key, run};
 
 use super::ledger::{Step, Tally};
 use super::{Collected, Collector};
 
-/// A sweep looks at this many names of blobs in a tick.
+/// A sweep looks at this many names of blobs in a tick, ...
 const NAMES: usize = 5000;
+/// ... or at this many contents.
+const CONTENTS: usize = 1000;
 
-/// A walk over the names of all blobs for those of runs that are over and were not swept. A process
-/// that ends in the middle begins again; dooming twice does no harm.
+/// A walk over the names of all blobs for those of runs that are over and were not swept. What seems
+/// to be an orphan is looked for in all contents before it is doomed: there are few orphans, and a
+/// lost reference shall not cost an object. A process that ends in the middle begins again; dooming
+/// twice does no harm.
 #[derive(Debug)]
 pub(super) struct Sweep {
     runs: BTreeMap<RunId, Revision>,
-    after: Option<BlobId>,
+    orphans: BTreeSet<BlobId>,
+    next: Next,
+}
+
+/// What a sweep does next.
+#[derive(Debug)]
+enum Next {
+    /// Look at the names of blobs after this one.
+    Names(Option<BlobId>),
+    /// Look at the contents whose rows come after this key.
+    Contents(Option<Vec<u8>>),
+    /// Doom what is left.
+    Doom,
 }
 
 impl Collector {
@@ -58,14 +74,29 @@ impl Collector {
 
     /// Goes on with the sweep under way, or begins one if a run has ended since the last.
     pub(super) async fn sweep_orphans(&mut self) -> Result<Collected, Error> {
-        let Some(sweep) = self.current_sweep().await? else { return Ok(Collected::default()) };
-        let page = self.store.blobs().list(sweep.after, NAMES).await?;
-        let Some(last) = page.last().copied() else {
-            self.end_sweep(sweep).await?;
-            return Ok(Collected::default());
-        };
-        let mut done = self.deal_with(&page, &sweep.runs).await?;
-        self.sweep = Some(Sweep { after: Some(last), ..sweep });
+        let Some(mut sweep) = self.current_sweep().await? else { return Ok(Collected::default()) };
+        let mut done = Collected::default();
+        match sweep.next {
+            Next::Names(after) => {
+                let page = self.store.blobs().list(after, NAMES).await?;
+                done.quarantined = self.look_at_names(&page, &mut sweep).await?;
+                sweep.next = match page.last().copied() {
+                    Some(last) => Next::Names(Some(last)),
+                    None if sweep.orphans.is_empty() => Next::Doom,
+                    None => Next::Contents(None),
+                };
+            }
+            Next::Contents(after) => {
+                let last = self.look_at_contents(after, &mut sweep.orphans).await?;
+                sweep.next = last.map_or(Next::Doom, |last| Next::Contents(Some(last)));
+            }
+            Next::Doom => {
+                done.orphans = self.doom_all(&sweep.orphans).await?;
+                self.end_sweep(sweep).await?;
+                return Ok(done);
+            }
+        }
+        self.sweep = Some(sweep);
         done.more = true;
         Ok(done)
     }
@@ -81,7 +112,8 @@ impl Collector {
                 runs.extend(key::run_of(&key).map(|run| (run, row.revision)));
             }
         }
-        Ok((!runs.is_empty()).then_some(Sweep { runs, after: None }))
+        let sweep = Sweep { runs, orphans: BTreeSet::new(), next: Next::Names(None) };
+        Ok((!sweep.runs.is_empty()).then_some(sweep))
     }
 
     async fn end_sweep(&self, sweep: Sweep) -> Result<(), Error> {
@@ -98,42 +130,72 @@ impl Collector {
         Ok(())
     }
 
-    /// Dooms the orphans in a page of names, and puts aside what nothing explains.
-    async fn deal_with(
-        &self,
-        page: &[BlobId],
-        ended: &BTreeMap<RunId, Revision>,
-    ) -> Result<Collected, Error> {
-        let mut done = Collected::default();
+    /// Remembers what seems to be an orphan in a page of names, and puts aside what nothing
+    /// explains; returns how many blobs that were.
+    async fn look_at_names(&self, page: &[BlobId], sweep: &mut Sweep) -> Result<u64, Error> {
+        let mut quarantined = 0;
         // After the names: a run that has written one of them has left its row before.
         let kv = self.store.kv();
         let (standing, over) = (run::standing(kv).await?, run::over(kv).await?);
-        let mut orphans = Vec::new();
         for id in page {
             let (run, unknown) = (id.run(), !over.contains_key(&id.run()));
-            let looked_at = ended.contains_key(&run) || (unknown && !standing.contains_key(&run));
+            let looked_at =
+                sweep.runs.contains_key(&run) || (unknown && !standing.contains_key(&run));
             if !looked_at || self.store.any(&key::blob_references(*id)).await? {
                 continue;
             }
             if unknown {
                 self.put_aside(*id).await?;
-                done.quarantined += 1;
+                quarantined += 1;
             } else {
-                orphans.push(*id);
+                sweep.orphans.insert(*id);
             }
         }
-        if !orphans.is_empty() {
-            let doomed = self.doomed_blobs().await?;
-            orphans.retain(|id| !doomed.contains(id));
+        Ok(quarantined)
+    }
+
+    /// Takes the blobs that a page of contents needs from the orphans; returns where the next page
+    /// begins, if there is one. No run that is over can add a content any more.
+    async fn look_at_contents(
+        &self,
+        after: Option<Vec<u8>>,
+        orphans: &mut BTreeSet<BlobId>,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let mut scan = Scan::prefix(&key::contents(), CONTENTS);
+        if let Some(after) = after {
+            scan.start = [&after[..], &[0]].concat();
         }
+        let page = self.store.kv().scan(scan).await?;
+        let mut last = None;
+        for found in page.found {
+            let Found::Row(key, row) = found else { continue };
+            let content = ContentRecord::decode(&key, &row.value);
+            last = Some(key);
+            let Ok(ContentRecord { body: Body::Extents(extents), .. }) = content else { continue };
+            for blob in extents.iter().map(|extent| extent.blob()) {
+                if orphans.remove(&blob) {
+                    tracing::error!(%blob, "a content's reference to a blob is missing: run fsck");
+                }
+            }
+        }
+        Ok(last.filter(|_| page.more))
+    }
+
+    async fn doom_all(&self, orphans: &BTreeSet<BlobId>) -> Result<u64, Error> {
+        if orphans.is_empty() {
+            return Ok(0);
+        }
+        let doomed = self.doomed_blobs().await?;
+        let orphans: Vec<BlobId> = orphans.difference(&doomed).copied().collect();
+        let mut count = 0;
         for page in orphans.chunks(super::PAGE) {
             let mut steps = Vec::with_capacity(page.len());
             for id in page {
                 steps.push(self.doom(*id).await?);
             }
-            done.orphans += self.take(&steps).await?.iter().flatten().count() as u64;
+            count += self.take(&steps).await?.iter().flatten().count() as u64;
         }
-        Ok(done)
+        Ok(count)
     }
 
     async fn doom(&self, orphan: BlobId) -> Result<Step, Error> {

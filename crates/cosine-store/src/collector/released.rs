@@ -88,7 +88,10 @@ impl Collector {
     fn first(&self, case: &Case) -> Result<Step, Error> {
         let mut step = Step { conditions: vec![case.released.clone()], ..Step::default() };
         match &case.found {
-            Content::Gone => step.writes.push(Write::Delete(case.released.key().to_vec())),
+            Content::Gone => {
+                step.writes.push(Write::Delete(case.released.key().to_vec()));
+                step.writes.push(Write::Delete(key::damage(case.uid)));
+            }
             Content::Damaged(what) => {
                 let (at, objects) = (self.store.now(), Vec::new());
                 tracing::error!(content = %case.uid, what, "a content is damaged, and stays");

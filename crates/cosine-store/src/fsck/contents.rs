@@ -8,7 +8,7 @@ use crate::verify::{Depth, Pace, verify};
 use crate::{Error, key};
 
 use super::repair::Mend;
-use super::{Check, Flaw, Progress, Walk, Watch};
+use super::{Check, Flaw, Progress, Walk, Watch, names_of};
 
 impl Check<'_> {
     pub(super) async fn check_contents(&mut self, watch: Watch<'_>) -> Result<(), Error> {
@@ -24,13 +24,19 @@ impl Check<'_> {
             }
             for (key, row) in rows {
                 let Some(uid) = key::content_uid(&key) else { continue };
+                let references = Walk::new(self.kv, &key::content_references(uid)).next().await?;
                 let what = match ContentRecord::decode(&key, &row.value) {
                     Ok(content) => {
                         done += if self.options.deep { content.size } else { 1 };
                         let how = (depth, Pace::UNBOUNDED);
-                        verify(self.kv, self.blobs, (uid, &content), how).await?
+                        // What nobody refers to goes, whole or not.
+                        match references.is_empty() {
+                            true => None,
+                            false => verify(self.kv, self.blobs, (uid, &content), how).await?,
+                        }
                     }
-                    Err(error) => Some(error.to_string()),
+                    Err(Error::NewerFormat { .. }) => None, // no damage, and told of with the row
+                    Err(error) => (!references.is_empty()).then(|| error.to_string()),
                 };
                 damaged.extend(what.map(|what| (uid, what)));
                 watch(Progress { phase: "contents", done, total });
@@ -45,13 +51,7 @@ impl Check<'_> {
             if self.kv.get(&key::damage(uid)).await?.is_some() {
                 continue; // told of already
             }
-            let objects = places.get(&uid).into_iter().flatten();
-            let names: Vec<String> =
-                objects.map(|(bucket, key, _)| format!("{bucket}/{key}")).collect();
-            let subject = match names.is_empty() {
-                true => format!("content {uid}, of no object"),
-                false => names.join(", "),
-            };
+            let subject = names_of(uid, places.get(&uid).map_or(&[], Vec::as_slice));
             self.find(Flaw::DamagedObject, subject, what.clone(), Mend::Mark(uid, what));
         }
         Ok(())

@@ -15,9 +15,10 @@ use cosine_blob::{BlobId, Blobs, RunId, StoreId};
 use cosine_kv::{Found, Kv, Row, Scan};
 use serde::Serialize;
 
+use crate::damage::Place;
 use crate::id::Uid;
 use crate::record::{Record, StoreRecord};
-use crate::{Engines, Error, key};
+use crate::{Clock, Engines, Error, SystemClock, key};
 #[doc(hidden)]
 pub use recode::recode_row;
 use repair::Mend;
@@ -115,6 +116,9 @@ pub struct Report {
     pub flaws: u64,
     /// What was wrong before and is mended.
     pub mended: Vec<Finding>,
+    /// Whether a newer program wrote any of it.
+    #[serde(skip)]
+    is_newer: bool,
 }
 
 impl Report {
@@ -139,7 +143,8 @@ pub struct Progress {
 pub type Watch<'w> = &'w mut (dyn FnMut(Progress) + Send);
 
 /// Checks a store that nobody has open. With `repair`, mends, and checks again: the report is of the
-/// store as it is left.
+/// store as it is left. Nothing is mended beside a record of a newer format: what it says of the
+/// rest, this program cannot know.
 ///
 /// # Errors
 /// Those of the engines: what cannot be read at all cannot be checked.
@@ -149,7 +154,8 @@ pub async fn fsck(
     watch: Watch<'_>,
 ) -> Result<Report, Error> {
     let report = Check::new(engines, options).run(watch).await?;
-    if !options.repair || !report.findings.iter().any(|finding| finding.mendable) {
+    let mendable = report.findings.iter().any(|finding| finding.mendable);
+    if !options.repair || !mendable || report.is_newer {
         return Ok(report);
     }
     let mended = repair::repair(engines, &report.findings).await?;
@@ -163,7 +169,11 @@ struct Check<'e> {
     blobs: &'e dyn Blobs,
     options: FsckOptions,
     report: Report,
+    /// Microseconds since 1970 UTC, for what a repair writes.
+    now: u64,
     buckets: BTreeMap<Uid, String>,
+    /// Whether the record of a bucket cannot be read: then a row of an unknown bucket may be of it.
+    bucket_unread: bool,
     doomed: BTreeSet<BlobId>,
     /// Runs that are known: what they left unreferenced is for the collector to find.
     runs: BTreeSet<RunId>,
@@ -180,7 +190,9 @@ impl<'e> Check<'e> {
             blobs: &*engines.blobs,
             options,
             report: Report::default(),
+            now: SystemClock.now_micros(),
             buckets: BTreeMap::new(),
+            bucket_unread: false,
             doomed: BTreeSet::new(),
             runs: BTreeSet::new(),
             held: 0,
@@ -205,14 +217,15 @@ impl<'e> Check<'e> {
             Some(row) => match StoreRecord::decode(&key, &row.value) {
                 Ok(record) => Some(StoreId(record.id)),
                 Err(error) => {
-                    self.record_flaw(&key, &error);
+                    self.record_flaw(&key, &error)?;
                     return Ok(false);
                 }
             },
         };
         let marked = self.blobs.store_id().await?;
         // A store that was never opened to the end has marked blobs and no metadata yet.
-        let new = known.is_none() && self.blobs.list(None, 1).await?.is_empty();
+        let new = Walk::new(self.kv, b"").next().await?.is_empty()
+            && self.blobs.list(None, 1).await?.is_empty();
         if known != marked && !new {
             let name =
                 |id: Option<StoreId>| id.map_or("none".into(), |id| format!("{:032x}", id.0));
@@ -225,6 +238,7 @@ impl<'e> Check<'e> {
 
     fn find(&mut self, flaw: Flaw, subject: String, what: String, mend: Mend) {
         self.report.flaws += 1;
+        self.report.is_newer |= flaw == Flaw::NewerFormat;
         if self.report.findings.len() < FINDINGS_MAX {
             let mendable = mend != Mend::No;
             self.report.findings.push(Finding { flaw, subject, what, mendable, mend });
@@ -232,12 +246,13 @@ impl<'e> Check<'e> {
     }
 
     /// A record that cannot be read.
-    fn record_flaw(&mut self, key: &[u8], error: &Error) {
-        let flaw = match error {
-            Error::NewerFormat { .. } => Flaw::NewerFormat,
-            _ => Flaw::DamagedRecord,
+    fn record_flaw(&mut self, key: &[u8], error: &Error) -> Result<(), Error> {
+        let (flaw, mend) = match error {
+            Error::NewerFormat { .. } => (Flaw::NewerFormat, Mend::No),
+            _ => (Flaw::DamagedRecord, Mend::remake(key)?),
         };
-        self.find(flaw, hex(key), error.to_string(), Mend::No);
+        self.find(flaw, hex(key), error.to_string(), mend);
+        Ok(())
     }
 }
 
@@ -269,6 +284,16 @@ impl<'e> Walk<'e> {
             self.scan.start = [&last[..], &[0]].concat();
         }
         Ok(rows)
+    }
+}
+
+/// A content in words: the objects that show it.
+fn names_of(uid: Uid, objects: &[Place]) -> String {
+    let names: Vec<String> =
+        objects.iter().map(|(bucket, key, _)| format!("{bucket}/{key}")).collect();
+    match names.is_empty() {
+        true => format!("content {uid}, of no known object"),
+        false => names.join(", "),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::record::{
 use crate::{Error, key};
 
 use super::repair::Mend;
-use super::{Check, Flaw, Progress, Walk, Watch, hex};
+use super::{Check, Flaw, Progress, Walk, Watch, hex, names_of};
 
 /// The rows of one key, in the order of their prefixes: buckets come before what is in them.
 type Checked = Result<(), Error>;
@@ -30,7 +30,7 @@ impl Check<'_> {
                 self.report.counts.rows += 1;
                 match self.check_row(&key, &row).await {
                     Err(error @ (Error::Damaged(_) | Error::NewerFormat { .. })) => {
-                        self.record_flaw(&key, &error);
+                        self.record_flaw(&key, &error)?;
                     }
                     checked => checked?,
                 }
@@ -45,22 +45,24 @@ impl Check<'_> {
 
     async fn check_row(&mut self, key: &[u8], row: &Row) -> Checked {
         let value = &row.value[..];
+        if !key::is_known(key) {
+            return self.stray(key, "nobody knows what it is");
+        }
         match key.first() {
             Some(b'b') => self.bucket(key, value).await,
             Some(b'c') => self.content(key, value).await,
             Some(b'd') => self.doomed(key, value),
-            Some(b'f') => self.fence(key, value),
+            Some(b'f') => self.fence(key, value).await,
             Some(b'h') => self.head(key, value).await,
             Some(b'i') => self.inline(key).await,
             Some(b'k') => self.version(key, value).await,
-            Some(b'm') => self.of_the_store(key, value),
+            Some(b'm') => of_the_store(key, value),
             Some(b'o') => self.over(key, value),
-            Some(b'q') => ReleasedRecord::decode(key, value).map(drop),
+            Some(b'q') => self.released(key, value).await,
             Some(b'r') => self.reference(key, value).await,
             Some(b's') => self.acl(key, value),
-            Some(b't') => HeartbeatRecord::decode(key, value).map(drop),
-            Some(b'x') => self.damage(key, value).await,
-            _ => self.stray(key, "nobody knows what it is"),
+            Some(b't') => self.heartbeat(key, value).await,
+            _ => self.damage(key, value).await,
         }
     }
 
@@ -73,33 +75,27 @@ impl Check<'_> {
         Ok(self.kv.get(key).await?.is_some())
     }
 
-    fn of_the_store(&mut self, key: &[u8], value: &[u8]) -> Checked {
-        match key {
-            _ if key == key::store() => StoreRecord::decode(key, value).map(drop),
-            _ if key == key::ledger() => LedgerRecord::decode(key, value).map(drop),
-            _ if key == key::scrub() => ScrubRecord::decode(key, value).map(drop),
-            _ => self.stray(key, "nobody knows what it is"),
-        }
-    }
-
     async fn bucket(&mut self, key: &[u8], value: &[u8]) -> Checked {
-        let record = BucketRecord::decode(key, value)?;
-        let name = String::from_utf8_lossy(key::bucket_name(key)).into_owned();
         self.report.counts.buckets += 1;
+        let record = BucketRecord::decode(key, value).inspect_err(|_| self.bucket_unread = true)?;
+        let name = String::from_utf8_lossy(key::bucket_name(key)).into_owned();
         let acl = key::bucket_acl(record.uid);
         if !self.is_there(&acl).await? {
             let mend = BucketAclRecord { acl: BucketAcl::Private }.put(acl)?;
             let what = "its ACL is missing: private will do".into();
             self.find(Flaw::StaleRow, name.clone(), what, Mend::Write(vec![mend]));
         }
-        self.buckets.insert(record.uid, name);
+        if let Some(other) = self.buckets.insert(record.uid, name) {
+            return self.stray(key, &format!("its uid is that of {other}"));
+        }
         Ok(())
     }
 
     fn acl(&mut self, key: &[u8], value: &[u8]) -> Checked {
         BucketAclRecord::decode(key, value)?;
         let bucket = key.get(1..17).and_then(|uid| uid.try_into().ok()).map(Uid);
-        if bucket.is_none_or(|bucket| !self.buckets.contains_key(&bucket)) {
+        let is_known = |bucket| self.buckets.contains_key(&bucket) || self.bucket_unread;
+        if !bucket.is_some_and(is_known) {
             let mend = Mend::Write(vec![Write::Delete(key.to_vec())]);
             self.find(Flaw::StaleRow, hex(key), "the ACL of no bucket".into(), mend);
         }
@@ -108,13 +104,12 @@ impl Check<'_> {
 
     /// Where a head or a version is, in words; finds a flaw if its bucket does not exist.
     fn place(&mut self, key: &[u8]) -> Result<Option<String>, Error> {
-        let Some((bucket, name)) = key::place_of(key) else {
-            return self.stray(key, "its object key is none").map(|()| None);
-        };
-        let Some(bucket) = self.buckets.get(&bucket) else {
-            return self.stray(key, "it is in no bucket").map(|()| None);
-        };
-        Ok(Some(format!("{bucket}/{name}")))
+        let Some((uid, name)) = key::place_of(key) else { return Ok(None) };
+        match self.buckets.get(&uid) {
+            Some(bucket) => Ok(Some(format!("{bucket}/{name}"))),
+            None if self.bucket_unread => Ok(Some(format!("{uid}/{name}"))),
+            None => self.stray(key, "it is in no bucket").map(|()| None),
+        }
     }
 
     async fn head(&mut self, key: &[u8], value: &[u8]) -> Checked {
@@ -160,20 +155,23 @@ impl Check<'_> {
                 Err(_) => return Ok(()), // told of with the content
             },
         };
+        if self.is_there(&key::damage(version.content)).await? {
+            return Ok(()); // told of there
+        }
         let mend = Mend::Mark(version.content, what.into());
         self.find(Flaw::DamagedObject, place, what.into(), mend);
         Ok(())
     }
 
     async fn content(&mut self, key: &[u8], value: &[u8]) -> Checked {
-        let uid = key::content_uid(key).ok_or_else(|| Error::Damaged("no uid".into()))?;
+        let Some(uid) = key::content_uid(key) else { return Ok(()) };
         let content = ContentRecord::decode(key, value)?;
         self.report.counts.contents += 1;
         self.report.counts.content_bytes += content.size;
         let references = Walk::new(self.kv, &key::content_references(uid)).next().await?;
         let released = key::released(uid);
         if references.is_empty() && !self.is_there(&released).await? {
-            let mend = Mend::Write(vec![ReleasedRecord { at: 0 }.put(released)?]);
+            let mend = Mend::Write(vec![ReleasedRecord { at: self.now }.put(released)?]);
             let what = "nobody refers to it, and the collector does not know".into();
             self.find(Flaw::StaleRow, format!("content {uid}"), what, mend);
         }
@@ -204,15 +202,17 @@ impl Check<'_> {
 
     async fn reference(&mut self, key: &[u8], value: &[u8]) -> Checked {
         self.report.counts.references += 1;
-        let (kind, target, owner) =
-            key::reference_of(key).ok_or_else(|| Error::Damaged("it refers to nothing".into()))?;
+        let Some((kind, target, owner)) = key::reference_of(key) else { return Ok(()) };
         if kind == b'c' {
             self.counted += 1;
         } else {
             let blob = cosine_blob::BlobId(target);
             let content = key::content(owner);
             let refers = match self.kv.get(&content).await? {
-                None => false,
+                // A lost content is told of with its versions; what it needs stays.
+                None => {
+                    !Walk::new(self.kv, &key::content_references(owner)).next().await?.is_empty()
+                }
                 Some(row) => match ContentRecord::decode(&content, &row.value) {
                     Ok(ContentRecord { body: Body::Extents(extents), .. }) => {
                         extents.iter().any(|extent| extent.blob() == blob)
@@ -222,20 +222,14 @@ impl Check<'_> {
                 },
             };
             if !refers {
-                let doom = DoomedRecord { bytes: 0 }.put(key::doomed(0, blob, Some(owner)))?;
+                let doomed = key::doomed(self.now, blob, Some(owner));
+                let doom = DoomedRecord { bytes: 0 }.put(doomed)?;
                 let mend = Mend::Write(vec![Write::Delete(key.to_vec()), doom]);
                 let what = format!("a reference from content {owner}, which does not refer to it");
                 self.find(Flaw::StrayReference, format!("blob {blob}"), what, mend);
             }
         }
-        match ReferenceRecord::decode(key, value) {
-            Err(error @ Error::Damaged(_)) => {
-                let mend = Mend::Write(vec![ReferenceRecord {}.put(key.to_vec())?]);
-                self.find(Flaw::DamagedRecord, hex(key), error.to_string(), mend);
-                Ok(())
-            }
-            decoded => decoded.map(drop),
-        }
+        ReferenceRecord::decode(key, value).map(drop)
     }
 
     /// Some reference to a content has no owner. To find it, all owners are needed at once.
@@ -248,10 +242,11 @@ impl Check<'_> {
                 break;
             }
             for (key, row) in rows {
-                match Version::decode(&key, &row.value) {
-                    Ok(version) => owners.insert((version.content, version.uid)),
-                    Err(_) => return Ok(()), // it may be the owner of any
-                };
+                // One that cannot be read may be the owner of any.
+                let Ok(version) = Version::decode(&key, &row.value) else { return Ok(()) };
+                if !owners.insert((version.content, version.uid)) {
+                    self.stray(&key, "another version has its uid")?;
+                }
             }
         }
         let mut references = Walk::new(self.kv, b"rc");
@@ -264,8 +259,12 @@ impl Check<'_> {
                 let Some((_, content, owner)) = key::reference_of(&key) else { continue };
                 let content = Uid(content);
                 if !owners.contains(&(content, owner)) {
-                    let released = ReleasedRecord { at: 0 }.put(key::released(content))?;
-                    let mend = Mend::Write(vec![Write::Delete(key), released]);
+                    let mut writes = vec![Write::Delete(key)];
+                    if self.is_there(&key::content(content)).await? {
+                        let released = key::released(content);
+                        writes.push(ReleasedRecord { at: self.now }.put(released)?);
+                    }
+                    let mend = Mend::Write(writes);
                     let what = format!("a reference from version {owner}, which does not exist");
                     self.find(Flaw::StrayReference, format!("content {content}"), what, mend);
                 }
@@ -274,14 +273,34 @@ impl Check<'_> {
     }
 
     fn doomed(&mut self, key: &[u8], value: &[u8]) -> Checked {
-        let (_, blob) = key::doom_of(key).ok_or_else(|| Error::Damaged("no blob".into()))?;
-        self.doomed.insert(blob);
+        self.doomed.extend(key::doom_of(key).map(|(_, blob)| blob));
         DoomedRecord::decode(key, value).map(drop)
     }
 
-    fn fence(&mut self, key: &[u8], value: &[u8]) -> Checked {
+    async fn released(&mut self, key: &[u8], value: &[u8]) -> Checked {
+        if !self.is_there(&with_prefix(b'c', key)).await? {
+            let mend = Mend::Write(vec![Write::Delete(key.to_vec())]);
+            self.find(Flaw::StaleRow, hex(key), "no content that lost a reference".into(), mend);
+        }
+        ReleasedRecord::decode(key, value).map(drop)
+    }
+
+    async fn fence(&mut self, key: &[u8], value: &[u8]) -> Checked {
         self.runs.extend(key::run_of(key));
+        let heartbeat = with_prefix(b't', key);
+        if !self.is_there(&heartbeat).await? {
+            let mend = Mend::Write(vec![HeartbeatRecord { at: 0 }.put(heartbeat)?]);
+            self.find(Flaw::StaleRow, hex(key), "a fence without a heartbeat".into(), mend);
+        }
         FenceRecord::decode(key, value).map(drop)
+    }
+
+    async fn heartbeat(&mut self, key: &[u8], value: &[u8]) -> Checked {
+        if !self.is_there(&with_prefix(b'f', key)).await? {
+            let mend = Mend::Write(vec![Write::Delete(key.to_vec())]);
+            self.find(Flaw::StaleRow, hex(key), "a heartbeat without a fence".into(), mend);
+        }
+        HeartbeatRecord::decode(key, value).map(drop)
     }
 
     fn over(&mut self, key: &[u8], value: &[u8]) -> Checked {
@@ -291,20 +310,27 @@ impl Check<'_> {
 
     async fn damage(&mut self, key: &[u8], value: &[u8]) -> Checked {
         let record = DamageRecord::decode(key, value)?;
-        let uid = key::content_uid(key).ok_or_else(|| Error::Damaged("no uid".into()))?;
-        let referenced =
-            !Walk::new(self.kv, &key::content_references(uid)).next().await?.is_empty();
-        if referenced {
-            for (bucket, name, _) in record.objects {
-                let what = format!("known to be damaged: {}", record.what);
-                self.find(Flaw::DamagedObject, format!("{bucket}/{name}"), what, Mend::No);
-            }
-        } else {
+        let Some(uid) = key::content_uid(key) else { return Ok(()) };
+        let references = Walk::new(self.kv, &key::content_references(uid)).next().await?;
+        if !references.is_empty() {
+            let subject = names_of(uid, &record.objects);
+            let what = format!("known to be damaged: {}", record.what);
+            self.find(Flaw::DamagedObject, subject, what, Mend::No);
+        } else if !self.is_there(&key::content(uid)).await? {
             let mend = Mend::Write(vec![Write::Delete(key.to_vec())]);
-            let what = "the damage of a content that nobody refers to".into();
+            let what = "the damage of a content that is gone".into();
             self.find(Flaw::StaleRow, format!("content {uid}"), what, mend);
         }
         Ok(())
+    }
+}
+
+/// A row that a store has one of.
+fn of_the_store(key: &[u8], value: &[u8]) -> Checked {
+    match key {
+        _ if key == key::ledger() => LedgerRecord::decode(key, value).map(drop),
+        _ if key == key::scrub() => ScrubRecord::decode(key, value).map(drop),
+        _ => StoreRecord::decode(key, value).map(drop),
     }
 }
 

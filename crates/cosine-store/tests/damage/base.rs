@@ -1,0 +1,308 @@
+//! The store that all damage is done to: small, real, and sound.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cosine_blob::{BlobId, Blobs, Files, StoreId, files};
+use cosine_kv::{Commit, Embedded, Found, Kv, Memory, Outcome, Scan, Write};
+use cosine_store::{
+    Attributes, Bucket, BucketAcl, BucketName, Collector, CollectorOptions, CopyRequest, Engines,
+    NewBucket, ObjectAcl, ObjectKey, PutRequest, Scrub, ScrubOptions, StorageClass, Store,
+    SystemClock,
+};
+use tempfile::TempDir;
+
+use crate::block_on;
+
+pub const BUCKET: &str = "one-1250000000";
+
+pub type Rows = BTreeMap<Vec<u8>, Bytes>;
+/// Below the directory of blobs; `None` for a directory.
+pub type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
+
+/// Everything in the sound store.
+pub struct Base {
+    pub rows: Rows,
+    pub files: Tree,
+    pub store: StoreId,
+    pub blobs: BTreeMap<BlobId, Bytes>,
+    /// By key.
+    pub objects: BTreeMap<String, Vec<u8>>,
+    /// The blob of an object, by key.
+    pub blob_of: BTreeMap<String, BlobId>,
+}
+
+/// Made once, on a thread of its own: who asks for it may be in a runtime already.
+pub static BASE: LazyLock<Base> =
+    LazyLock::new(|| std::thread::spawn(|| block_on(make())).join().unwrap());
+
+/// Bytes that are all their own.
+pub fn body(seed: usize, size: usize) -> Vec<u8> {
+    (0..size).map(|i| (i * 31 + seed * 7 + (i >> 9) * 13) as u8).collect()
+}
+
+pub async fn bucket(store: &Store) -> Bucket {
+    store.bucket(&BucketName::parse(BUCKET).unwrap()).await.unwrap()
+}
+
+pub async fn put(store: &Store, key: &str, body: &[u8]) {
+    let request = PutRequest {
+        bucket: bucket(store).await,
+        key: ObjectKey::parse(key).unwrap(),
+        attributes: Attributes { system: vec![], user: vec![("mark".into(), b"m".to_vec())] },
+        acl: ObjectAcl::Default,
+        class: StorageClass::Standard,
+        md5: None,
+        forbid_overwrite: false,
+    };
+    store.put(request, &mut Bytes::copy_from_slice(body)).await.unwrap();
+}
+
+async fn copy(store: &Store, from: &str, to: &str) {
+    let (bucket, source_key) = (bucket(store).await, ObjectKey::parse(from).unwrap());
+    let request = CopyRequest {
+        source: store.object(&bucket, &source_key).await.unwrap(),
+        source_bucket: bucket.clone(),
+        source_key,
+        bucket,
+        key: ObjectKey::parse(to).unwrap(),
+        attributes: None,
+        acl: ObjectAcl::Default,
+        class: StorageClass::Standard,
+        forbid_overwrite: false,
+    };
+    store.copy(request).await.unwrap();
+}
+
+async fn delete(store: &Store, key: &str) {
+    store.delete(&bucket(store).await, &ObjectKey::parse(key).unwrap()).await.unwrap();
+}
+
+pub async fn create_bucket(store: &Store, name: &str) {
+    let name = BucketName::parse(name).unwrap();
+    let new = NewBucket { name, region: "r".into(), acl: BucketAcl::PublicRead };
+    store.create_bucket(new).await.unwrap();
+}
+
+/// A collector that deletes at once what is doomed, or never.
+pub fn collector(store: &Store, grace: Duration) -> Collector {
+    Collector::new(store.clone(), CollectorOptions { grace, ..Default::default() })
+}
+
+pub async fn scrub(store: &Store) {
+    let options =
+        ScrubOptions { bytes_per_second: u64::MAX, interval: Duration::from_secs(1 << 30) };
+    store.begin_scrub().await.unwrap();
+    let scrub = Scrub::new(store.clone(), options);
+    while scrub.tick().await.unwrap() {}
+}
+
+pub fn embedded(data: &Path) -> Engines {
+    Engines {
+        kv: Arc::new(Embedded::open(&data.join("meta"), Default::default()).unwrap()),
+        blobs: Arc::new(files(&data.join("blobs"))),
+    }
+}
+
+/// The engine of files; what it loses with the power is no matter here.
+pub fn files(directory: &Path) -> Files {
+    let options = files::Options { durable: false, ..Default::default() };
+    Files::open(directory, options).unwrap()
+}
+
+async fn make() -> Base {
+    let data = tempfile::tempdir().unwrap();
+    let never = Duration::from_secs(1 << 30);
+    let mut objects = BTreeMap::new();
+    let store = Store::open(embedded(data.path()), Arc::new(SystemClock)).await.unwrap();
+    create_bucket(&store, BUCKET).await;
+    create_bucket(&store, "two-1250000000").await;
+    // Inline, one chunk, three chunks.
+    let sizes = [("inline", 100), ("empty", 0), ("blob", 20_000), ("large", 300_000)];
+    for (seed, (key, size)) in sizes.into_iter().enumerate() {
+        put(&store, key, &body(seed, size)).await;
+        objects.insert(key.to_owned(), body(seed, size));
+    }
+    for (from, to) in [("inline", "inline copy"), ("blob", "blob copy")] {
+        copy(&store, from, to).await;
+        objects.insert(to.to_owned(), objects[from].clone());
+    }
+    put(&store, "doomed", &body(5, 30_000)).await;
+    put(&store, "released", &body(6, 17_000)).await;
+    put(&store, "marked", &body(7, 18_000)).await;
+    put(&store, "shared", &body(8, 25_000)).await;
+    copy(&store, "shared", "shared copy").await;
+    objects.insert("shared copy".to_owned(), body(8, 25_000));
+    let blob_of = blobs_by_size(data.path());
+    // A blob that waits for its grace, ...
+    delete(&store, "doomed").await;
+    collector(&store, never).run().await.unwrap();
+    // ... damage that is known, and gone with its object as far as anyone can see, ...
+    std::fs::remove_file(path_of(data.path(), blob_of["marked"])).unwrap();
+    scrub(&store).await;
+    delete(&store, "marked").await;
+    // ... contents that the collector has not looked at, one of them in use still, ...
+    delete(&store, "released").await;
+    delete(&store, "shared").await;
+    drop(store);
+    // ... a run that is over, and what it left in the making.
+    let engines = embedded(data.path());
+    drop(Store::open(engines.clone(), Arc::new(SystemClock)).await.unwrap());
+    let orphan = BlobId::new(7, 7, blob_of["blob"].run());
+    engines.blobs.create(orphan).finish(Bytes::from(body(9, 21_000))).await.unwrap();
+    let rows = rows_of(&*engines.kv).await;
+    let (store, blobs) = (engines.blobs.store_id().await.unwrap(), bytes_of(&*engines.blobs).await);
+    let files = tree(&data.path().join("blobs"));
+    Base { rows, files, store: store.unwrap(), blobs, objects, blob_of }
+}
+
+/// Every object here has a size of its own, and so has its file.
+fn blobs_by_size(data: &Path) -> BTreeMap<String, BlobId> {
+    let sizes = [
+        ("blob", 20_000),
+        ("large", 300_000),
+        ("doomed", 30_000),
+        ("released", 17_000),
+        ("marked", 18_000),
+        ("shared copy", 25_000),
+    ];
+    let mut blobs = BTreeMap::new();
+    for (path, content) in tree(&data.join("blobs")) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let (Some(content), Ok(id)) = (content, name.parse()) else { continue };
+        let footer = |size: usize| size + size.div_ceil(128 << 10) * 8 + 48;
+        let (key, _) = sizes.iter().find(|(_, size)| footer(*size) == content.len()).unwrap();
+        blobs.insert((*key).to_owned(), id);
+    }
+    assert_eq!(blobs.len(), sizes.len());
+    blobs
+}
+
+/// The file of a blob in a data directory.
+pub fn path_of(data: &Path, blob: BlobId) -> PathBuf {
+    let directory = blob.0[5] ^ blob.0[7];
+    data.join("blobs").join(format!("{directory:02x}")).join(blob.to_string())
+}
+
+/// All files and directories below a directory.
+pub fn tree(root: &Path) -> Tree {
+    let mut tree = Tree::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(directory) = open.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(root).unwrap().to_owned();
+            if path.is_dir() {
+                tree.insert(name, None);
+                open.push(path);
+            } else {
+                tree.insert(name, Some(std::fs::read(path).unwrap()));
+            }
+        }
+    }
+    tree
+}
+
+pub async fn rows_of(kv: &dyn Kv) -> Rows {
+    let page = kv.scan(Scan::prefix(b"", usize::MAX)).await.unwrap();
+    let row = |found| match found {
+        Found::Row(key, row) => (key, row.value),
+        Found::CommonPrefix(_) => panic!("nothing was to be folded"),
+    };
+    page.found.into_iter().map(row).collect()
+}
+
+/// A copy of the store, to be damaged: its rows in memory, and its blobs there or in files.
+pub struct Fixture {
+    pub kv: Arc<Memory>,
+    blobs: Place,
+}
+
+enum Place {
+    Memory(cosine_blob::Memory),
+    Files(TempDir),
+}
+
+impl Fixture {
+    /// With these rows.
+    pub async fn new(rows: &Rows) -> Self {
+        let kv = Arc::new(Memory::default());
+        let put = |(key, value): (&Vec<u8>, &Bytes)| Write::Put(key.clone(), value.clone());
+        let commit = Commit { conditions: vec![], writes: rows.iter().map(put).collect() };
+        assert!(matches!(kv.commit(commit).await, Ok(Outcome::Committed(_))));
+        let blobs = cosine_blob::Memory::default();
+        blobs.adopt(BASE.store).await.unwrap();
+        for (id, bytes) in &BASE.blobs {
+            blobs.create(*id).finish(bytes.clone()).await.unwrap();
+        }
+        Self { kv, blobs: Place::Memory(blobs) }
+    }
+
+    /// With blobs in files.
+    pub async fn in_files() -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let root = data.path().join("blobs");
+        std::fs::create_dir(&root).unwrap();
+        for (name, content) in &BASE.files {
+            match content {
+                None => std::fs::create_dir(root.join(name)).unwrap(),
+                Some(content) => std::fs::write(root.join(name), content).unwrap(),
+            }
+        }
+        Self { blobs: Place::Files(data), ..Self::new(&BASE.rows).await }
+    }
+
+    /// The data directory of one with files.
+    pub fn data(&self) -> &Path {
+        match &self.blobs {
+            Place::Memory(_) => panic!("its blobs are not in files"),
+            Place::Files(data) => data.path(),
+        }
+    }
+
+    pub fn path_of(&self, blob: BlobId) -> PathBuf {
+        path_of(self.data(), blob)
+    }
+
+    pub fn engines(&self) -> Engines {
+        let blobs: Arc<dyn Blobs> = match &self.blobs {
+            Place::Memory(blobs) => Arc::new(blobs.clone()),
+            Place::Files(data) => Arc::new(files(&data.path().join("blobs"))),
+        };
+        Engines { kv: Arc::clone(&self.kv) as Arc<dyn Kv>, blobs }
+    }
+
+    /// Everything that is there.
+    pub async fn all(&self) -> (Rows, Tree) {
+        let blobs = match &self.blobs {
+            Place::Memory(blobs) => {
+                let files = bytes_of(blobs).await.into_iter();
+                files
+                    .map(|(id, bytes)| (path_of(Path::new(""), id), Some(bytes.to_vec())))
+                    .collect()
+            }
+            Place::Files(data) => {
+                let files = tree(&data.path().join("blobs")).into_iter();
+                files.map(|(name, content)| (Path::new("blobs").join(name), content)).collect()
+            }
+        };
+        (rows_of(&*self.kv).await, blobs)
+    }
+}
+
+async fn bytes_of(blobs: &dyn Blobs) -> BTreeMap<BlobId, Bytes> {
+    let mut all = BTreeMap::new();
+    for id in blobs.list(None, usize::MAX).await.unwrap() {
+        let blob = blobs.open(id).await.unwrap();
+        all.insert(id, blob.read(0..blob.finished().length).await.unwrap());
+    }
+    all
+}
+
+/// The contents that a version refers to.
+pub fn live_contents(rows: &Rows) -> BTreeSet<Vec<u8>> {
+    rows.keys().filter(|key| key.starts_with(b"rc")).map(|key| key[2..18].to_vec()).collect()
+}
