@@ -47,7 +47,6 @@ const REFUSED_ON_WRITE: [&str; 4] =
     ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
 
 /// What a request turned out to ask for.
-#[expect(clippy::large_enum_variant, reason = "made once a request, and taken apart at once")]
 enum Routed {
     /// Something of the server itself.
     System(Endpoint),
