@@ -315,6 +315,7 @@ impl World {
     pub fn put(&mut self, n: usize, at: Place, size: usize, forbid_overwrite: bool) {
         let process = self.process(n);
         let value = Value { body: self.shared().written, size, mark: 0 };
+        let there = self.shared().model.slot(at).watch();
         let id = self.begin(&process, Effect::Put(at, value));
         let operation = async move {
             let request = PutRequest {
@@ -333,7 +334,7 @@ impl World {
             shared.written(at, flight, Possible::from([Some(value)]));
         };
         self.fly(id, operation, land, move |shared, flight, error| {
-            refuse_write(shared, flight, at, forbid_overwrite, error)
+            refuse_write(shared, flight, at, forbid_overwrite.then_some(&there), error)
         });
     }
 
@@ -346,6 +347,7 @@ impl World {
     ) {
         let process = self.process(n);
         let seen = self.shared().model.slot(from).watch();
+        let there = self.shared().model.slot(to).watch();
         let mark = replace.then(|| self.shared().written);
         let id = self.begin(&process, Effect::Copy { from, to, seen: Arc::clone(&seen), mark });
         let operation =
@@ -373,7 +375,7 @@ impl World {
                 assert!(from == to && mark.is_none());
                 true
             }
-            error => refuse_write(shared, flight, to, forbid_overwrite, error),
+            error => refuse_write(shared, flight, to, forbid_overwrite.then_some(&there), error),
         };
         self.fly(id, operation, land, refuse);
     }
@@ -389,7 +391,7 @@ impl World {
             shared.written(at, flight, Possible::from([None]));
         };
         self.fly(id, operation, land, move |shared, flight, error| {
-            refuse_write(shared, flight, at, false, error)
+            refuse_write(shared, flight, at, None, error)
         });
     }
 
@@ -440,7 +442,7 @@ fn refuse_write(
     shared: &mut Shared,
     flight: &Flight,
     at: Place,
-    forbid_overwrite: bool,
+    forbidden_over: Option<&Seen>,
     error: &Error,
 ) -> bool {
     match error {
@@ -448,9 +450,9 @@ fn refuse_write(
             assert!(shared.may_exist(flight, at.0, false), "the bucket is there")
         }
         Error::AlreadyExists => {
-            let possible = shared.model.slot(at).possible();
-            let values = shared.values(at, &possible);
-            assert!(forbid_overwrite && values.iter().any(Option::is_some));
+            let seen = forbidden_over.map(|seen| seen.lock().unwrap().clone());
+            let values = shared.values(at, &seen.unwrap_or_default());
+            assert!(forbidden_over.is_some() && values.iter().any(Option::is_some));
         }
         _ => return false,
     }
