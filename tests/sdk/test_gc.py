@@ -15,7 +15,7 @@ import pytest
 from harness import REGION, SECRET_KEY, Answer, authorization, body_of, bucket_host, unique_bucket
 from program import FREE_PORT, KEYS, Cosine, run_cosine, serve_arguments
 from test_monitor import Watched, key
-from test_tls import make_pair
+from test_tls import make_pair, openssl
 
 DEADLINE = 30.0
 MIB = 1 << 20
@@ -166,6 +166,21 @@ def test_administration_over_tls(data: Path) -> None:
             assert trusted.returncode == 0 and "doomed" in json.loads(trusted.stdout), trusted
             untrusted = run_cosine(*asked, cwd=data.parent, env=KEYS)
             assert untrusted.returncode != 0 and untrusted.stdout == "", untrusted
+        other = make_pair(data.parent, "rsa")
+        refused = run_cosine(*asked, "--ca", str(other.cert), cwd=data.parent, env=KEYS)
+        assert refused.returncode != 0 and "invalid peer certificate" in refused.stderr, refused
+
+
+def test_a_certificate_is_trusted_for_its_names_only(data: Path) -> None:
+    cert, secret = data.parent / "cert.pem", data.parent / "key.pem"
+    request = ["req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=x", "-addext", "subjectAltName=DNS:other.example"]
+    curve = ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    openssl(*request, "-newkey", *curve, "-keyout", str(secret), "-out", str(cert))
+    env = {**KEYS, "COSINE_TLS_CERT": str(cert), "COSINE_TLS_KEY": str(secret)}
+    with Cosine("serve", *FREE_PORT, cwd=data.parent, env=env, secret_key=SECRET_KEY) as cosine:
+        asked = ["admin", "gc", "status", "--endpoint", f"https://127.0.0.1:{cosine.port}", "--ca", str(cert)]
+        refused = run_cosine(*asked, cwd=data.parent, env=KEYS)
+        assert refused.returncode != 0 and "not valid for" in refused.stderr, refused
 
 
 def test_on_the_host_of_a_bucket_the_paths_are_keys(cosine: Cosine) -> None:
