@@ -24,6 +24,7 @@ from harness import (
     unique_bucket,
 )
 from load import VERBS, Progress, Worker
+from program import run_cosine
 
 WORKERS = 8
 # COSINE_KILL_ROUNDS=200 COSINE_KILL_SEED=7 runs as many rounds, from that seed.
@@ -66,7 +67,8 @@ def test_sigkill_under_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         server.client().create_bucket(Bucket=shared)
         for round_number in range(ROUNDS):
             done += operate_and_kill(server, workers, moments.randrange(20, 400))
-            # The check of the stopped store (`cosine fsck --data`) belongs here.
+            checked = run_cosine("fsck", "--data", str(tmp_path / "data"), "--deep", cwd=tmp_path)
+            assert checked.returncode == 0, f"round {round_number}, COSINE_KILL_SEED={SEED}: {checked.stdout}"
             server = Server(tmp_path / "data")
             lost = verify(server, workers)
             assert not lost, f"round {round_number}, COSINE_KILL_SEED={SEED}: {lost}"

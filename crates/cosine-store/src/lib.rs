@@ -153,12 +153,12 @@ impl Store {
     ///
     /// # Errors
     /// What every write would end with: [`Error::Unavailable`] after a failed sync,
-    /// [`Error::Fenced`], or that the metadata cannot be read.
+    /// [`Error::Fenced`], [`Error::Full`], or that the metadata cannot be read.
     pub async fn ready(&self) -> Result<(), Error> {
         self.kv().ready()?;
         match self.inner.run.is_over(self.kv()).await? {
             true => Err(Error::Fenced),
-            false => Ok(()),
+            false => self.require_room(),
         }
     }
 

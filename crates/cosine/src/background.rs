@@ -10,7 +10,7 @@ use cosine_store::{
 const COLLECTOR_IDLE: Duration = Duration::from_secs(2);
 /// Between two pieces of work, requests have the machine to themselves for this long.
 const COLLECTOR_PAUSE: Duration = Duration::from_millis(10);
-/// A scrub that has nothing to do, or failed, looks again after this.
+/// A scrub that has nothing to do, or failed, looks again after this: it may have been asked to begin.
 const SCRUB_IDLE: Duration = Duration::from_secs(2);
 
 /// Beats until others take this run for dead; then it must write no more.

@@ -11,14 +11,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::trust;
 use crate::error::Error;
 use crate::{credentials, sign};
 
@@ -125,19 +124,8 @@ impl Client {
             return Ok(Box::new(stream));
         }
         let name = ServerName::try_from(bare.to_owned()).map_err(invalid)?;
-        let connector = TlsConnector::from(Arc::new(self.tls()?));
+        let connector = TlsConnector::from(Arc::new(trust::tls(self.ca.as_deref())?));
         Ok(Box::new(connector.connect(name, stream).await?))
-    }
-
-    fn tls(&self) -> std::io::Result<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(path) = &self.ca {
-            for certificate in CertificateDer::pem_file_iter(path).map_err(invalid)? {
-                roots.add(certificate.map_err(invalid)?).map_err(invalid)?;
-            }
-        }
-        Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
     }
 }
 
@@ -160,6 +148,6 @@ async fn converse(
     Ok((status, body.map_err(IoError::other)?.to_bytes()))
 }
 
-fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> IoError {
+pub(super) fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> IoError {
     IoError::new(ErrorKind::InvalidData, error)
 }

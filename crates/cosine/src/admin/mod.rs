@@ -4,6 +4,7 @@
 mod client;
 mod gc;
 mod scrub;
+mod trust;
 
 use std::io::Write;
 
