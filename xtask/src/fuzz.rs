@@ -4,6 +4,9 @@ use std::path::Path;
 
 use crate::{Failure, command, run, setting, target_directory};
 
+/// Longer inputs, bytes, are for the replay: what the fuzzer finds in seconds among short documents, it
+/// does not find in minutes among those of 29 KB.
+const LENGTH: &str = "-max_len=1024";
 /// No input may take longer than this, seconds.
 const TIMEOUT: &str = "-timeout=10";
 /// No input may make a target take more memory at once than this, MiB.
@@ -40,7 +43,7 @@ fn fuzz_one(root: &Path, target: &str) -> Result<(), Failure> {
     let (_, seconds) = setting("COSINE_FUZZ_SECONDS", "60");
     let mut fuzz = command(root, &["fuzz", "run", target, &learnt]);
     fuzz.args(kept.iter().filter(|kept| root.join(kept).exists()));
-    fuzz.args(["--", TIMEOUT, MEMORY]);
+    fuzz.args(["--", LENGTH, TIMEOUT, MEMORY]);
     fuzz.arg(format!("-max_total_time={}", seconds.display()));
     // The sanitizer's flags are not stable, but the compiler of everything else has them.
     run(fuzz.env("RUSTC_BOOTSTRAP", "1"))
