@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -80,7 +81,7 @@ pub struct Cosine {
     pub spawned: Instant,
     // The process before its directory: fields are dropped in this order.
     process: Process,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Cosine {
@@ -89,6 +90,19 @@ impl Cosine {
     /// # Errors
     /// The program cannot be run, or ends or stays silent instead of getting ready.
     pub fn start(program: &Path, mode: Mode, data_parent: &Path) -> io::Result<Self> {
+        Self::start_with(program, mode, data_parent, &[])
+    }
+
+    /// The same, with more arguments.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_with(
+        program: &Path,
+        mode: Mode,
+        data_parent: &Path,
+        arguments: &[&str],
+    ) -> io::Result<Self> {
         let program = fs::canonicalize(program).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", program.display()))
         })?;
@@ -113,14 +127,19 @@ impl Cosine {
                 .env("COSINE_APPID", APPID)
                 .env("COSINE_REGIONS", REGION),
         };
-        command.args(["--listen", "127.0.0.1:0"]).current_dir(directory.path());
+        command.args(["--listen", "127.0.0.1:0"]).args(arguments).current_dir(directory.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
         let spawned = Instant::now();
         let mut process = Process { child: command.spawn()?, stop_signal: Signal::TERM };
         let stdout = process.child.stdout.take();
         let stdout = stdout.ok_or_else(|| io::Error::other("the server has no stdout"))?;
         let address = wait_until_ready(stdout).map_err(|error| quoting_log(error, &log))?;
-        Ok(Self { address, spawned, process, _directory: directory })
+        Ok(Self { address, spawned, process, directory })
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// The server's process id.
@@ -232,6 +251,24 @@ http {{
 }}
 "
     )
+}
+
+/// Bytes on the disk in everything below a directory, as `du` counts them. What goes away meanwhile
+/// does not count.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn disk_use(directory: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let Ok(metadata) = entry.metadata() else { continue };
+        bytes += metadata.blocks() * 512;
+        if metadata.is_dir() {
+            bytes += disk_use(&entry.path())?;
+        }
+    }
+    Ok(bytes)
 }
 
 /// A field of `/proc/PID/status` that is given in kB, such as `VmRSS` (resident now) and `VmHWM`
