@@ -3,6 +3,7 @@
 //! It reports and does not judge: a missed target, and a workload that could not be measured, are
 //! printed as such, and the exit status is 0.
 
+mod admin;
 mod client;
 mod load;
 mod report;
@@ -22,7 +23,7 @@ use workload::{GIB, KIB, MIB, Settings};
 /// A workload with targets: its name, what it does, its function.
 type Workload = (&'static str, &'static str, fn(&Settings) -> Result<(), Box<dyn Error>>);
 
-const WORKLOADS: [Workload; 6] = [
+const WORKLOADS: [Workload; 8] = [
     ("start", "Time from exec to the first answer", workload::start::run),
     ("copy", "Copies of a small and a large object, and small puts", workload::copy::run),
     ("put", "Small durable puts, few and many at once, and their sync calls", workload::put::run),
@@ -33,6 +34,8 @@ const WORKLOADS: [Workload; 6] = [
         "Reads beside idle and beside very slow clients, and what those hold",
         workload::idle::run,
     ),
+    ("churn", "Disk use after many rounds of overwriting and deleting", workload::churn::run),
+    ("background", "Reads beside the collector and the scrub", workload::background::run),
 ];
 
 /// `statfs` gives this as the type of a tmpfs.

@@ -34,9 +34,20 @@ pub enum Expect {
     Bytes(u64),
     /// A body of exactly this content.
     Content(Body),
+    /// Status 204.
+    NoContent,
     /// A document that holds this text: the answer to a copy says 200 before it is known whether
     /// the copy succeeds.
     Text(&'static str),
+}
+
+impl Expect {
+    fn status(self) -> u16 {
+        match self {
+            Expect::NoContent => 204,
+            _ => 200,
+        }
+    }
 }
 
 /// A request that can be sent any number of times.
@@ -56,11 +67,11 @@ impl Request {
     /// Whatever breaks the connection, and any answer but the expected one.
     pub fn perform(&self, connection: &mut Connection) -> io::Result<()> {
         let head = connection.exchange(&self.head, self.body)?;
-        if head.status != 200 {
+        if head.status != self.expect.status() {
             return self.refused(connection, head);
         }
         let fits = match self.expect {
-            Expect::HeadOnly => true,
+            Expect::HeadOnly | Expect::NoContent => true,
             Expect::Ok => connection.receive_body(head, &mut |_| ()).map(|_| true)?,
             Expect::Bytes(bytes) => connection.receive_body(head, &mut |_| ())? == bytes,
             Expect::Content(mut content) => {
@@ -80,6 +91,22 @@ impl Request {
     /// The head alone, for a client that leaves it at that.
     pub fn head(&self) -> &[u8] {
         &self.head
+    }
+
+    /// Sends the request and returns the body of the answer.
+    ///
+    /// # Errors
+    /// As for [`perform`](Self::perform).
+    pub fn fetch(&self, connection: &mut Connection) -> io::Result<Vec<u8>> {
+        let head = connection.exchange(&self.head, self.body)?;
+        let mut body = Vec::new();
+        connection.receive_body(head, &mut |piece| body.extend_from_slice(piece))?;
+        match head.status == self.expect.status() {
+            true => Ok(body),
+            false => {
+                Err(self.wrong(&format!("{} {}", head.status, String::from_utf8_lossy(&body))))
+            }
+        }
     }
 
     fn refused(&self, connection: &mut Connection, head: crate::client::Head) -> io::Result<()> {
@@ -112,11 +139,16 @@ impl Signer {
     /// # Errors
     /// A clock that stands before 1970.
     pub fn new() -> io::Result<Self> {
+        Self::of_host(format!("bench-{APPID}.cos.{REGION}.myqcloud.com"))
+    }
+
+    /// Requests to another host, such as the server itself.
+    ///
+    /// # Errors
+    /// A clock that stands before 1970.
+    pub fn of_host(host: String) -> io::Result<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
-        Ok(Self {
-            host: format!("bench-{APPID}.cos.{REGION}.myqcloud.com"),
-            window: (now.saturating_sub(60), now.saturating_add(SIGNATURE_SECONDS)),
-        })
+        Ok(Self { host, window: (now.saturating_sub(60), now.saturating_add(SIGNATURE_SECONDS)) })
     }
 
     /// PUT Bucket.
@@ -144,6 +176,16 @@ impl Signer {
     /// HEAD Object.
     pub fn head(&self, key: &str) -> Request {
         self.request("HEAD", key, None, Body::default(), Expect::HeadOnly)
+    }
+
+    /// DELETE Object.
+    pub fn delete(&self, key: &str) -> Request {
+        self.request("DELETE", key, None, Body::default(), Expect::NoContent)
+    }
+
+    /// A request to the administration of a server.
+    pub fn admin(&self, method: &str, path: &str) -> Request {
+        self.request(method, path, None, Body::default(), Expect::Ok)
     }
 
     /// PUT Object - Copy, within the bucket.

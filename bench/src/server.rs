@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -80,7 +81,7 @@ pub struct Cosine {
     pub spawned: Instant,
     // The process before its directory: fields are dropped in this order.
     process: Process,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Cosine {
@@ -134,7 +135,12 @@ impl Cosine {
         let stdout = process.child.stdout.take();
         let stdout = stdout.ok_or_else(|| io::Error::other("the server has no stdout"))?;
         let address = wait_until_ready(stdout).map_err(|error| quoting_log(error, &log))?;
-        Ok(Self { address, spawned, process, _directory: directory })
+        Ok(Self { address, spawned, process, directory })
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// The server's process id.
@@ -246,6 +252,24 @@ http {{
 }}
 "
     )
+}
+
+/// Bytes on the disk in everything below a directory, as `du` counts them. What goes away meanwhile
+/// does not count.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn disk_use(directory: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let Ok(metadata) = entry.metadata() else { continue };
+        bytes += metadata.blocks() * 512;
+        if metadata.is_dir() {
+            bytes += disk_use(&entry.path())?;
+        }
+    }
+    Ok(bytes)
 }
 
 /// A field of `/proc/PID/status` that is given in kB, such as `VmRSS` (resident now) and `VmHWM`

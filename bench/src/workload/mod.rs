@@ -1,5 +1,7 @@
 //! The workloads, one module each, and what they share.
 
+pub mod background;
+pub mod churn;
 pub mod copy;
 pub mod get;
 pub mod idle;
@@ -52,9 +54,14 @@ pub struct Settings {
 impl Settings {
     /// Starts `cosine serve` on an empty directory and creates the bucket.
     fn cosine_with_bucket(&self, signer: &Signer) -> io::Result<Cosine> {
-        let cosine = Cosine::start(&self.cosine, Mode::Serve, &self.data_parent)?;
+        let cosine = self.cosine_with(&[])?;
         perform_all(cosine.address, &[signer.create_bucket()])?;
         Ok(cosine)
+    }
+
+    /// Starts `cosine serve` on an empty directory, with settings as environment variables.
+    fn cosine_with(&self, settings: &[(&str, &str)]) -> io::Result<Cosine> {
+        Cosine::start_with(&self.cosine, Mode::Serve, &self.data_parent, settings)
     }
 
     /// One run of the configured length.
@@ -67,6 +74,17 @@ impl Settings {
         let until = Until::Elapsed(self.run);
         Load { address, connections, warm_up: WARM_UP, until }.run(requests)
     }
+}
+
+/// Connections of [`perform_once`].
+const FEEDERS: u32 = 8;
+
+/// Performs each request once, in any order, over several connections. Their number divides that of
+/// the requests.
+fn perform_once(address: SocketAddr, requests: &[Request]) -> io::Result<()> {
+    let until = Until::Count(requests.len() as u64);
+    let load = Load { address, connections: FEEDERS, warm_up: Duration::ZERO, until };
+    load.run(requests).map(drop)
 }
 
 /// Performs each request once, over one connection.
