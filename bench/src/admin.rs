@@ -10,8 +10,10 @@ use serde_json::Value;
 use crate::client::Connection;
 use crate::request::Signer;
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Between two looks, at least.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The server is to spend at most one part in so many on being looked at: it counts the backlog.
+const PAUSE_PARTS: u32 = 20;
 
 /// Asks one server, with the root credential.
 #[derive(Debug)]
@@ -61,13 +63,16 @@ impl Admin {
     /// It takes longer than `limit`.
     pub fn settle(&self, limit: Duration) -> io::Result<Duration> {
         let began = Instant::now();
-        while self.backlog()? > 0 || self.is_scrubbing()? {
+        loop {
+            let asked = Instant::now();
+            if self.backlog()? == 0 && !self.is_scrubbing()? {
+                return Ok(began.elapsed());
+            }
             if began.elapsed() > limit {
                 return Err(io::Error::other("the collector and the scrub find no end"));
             }
-            thread::sleep(PAUSE);
+            thread::sleep(PAUSE_MIN.max(asked.elapsed() * PAUSE_PARTS));
         }
-        Ok(began.elapsed())
     }
 
     fn ask(&self, method: &str, name: &str) -> io::Result<Value> {

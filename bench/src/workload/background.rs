@@ -13,9 +13,9 @@ const CONNECTIONS: [u32; 2] = [4, 32];
 const OBJECT: u64 = KIB;
 const OBJECTS: usize = 1024;
 /// What the scrub reads: as much as keeps it busy for a round.
-const SCRUBBED: (usize, u64) = (384, MIB);
-/// Deleted before each round: what the collector works off.
-const BACKLOG: usize = 40_000;
+const SCRUBBED: (usize, u64) = (160, MIB);
+/// Deleted before each round, in files: what the collector works off.
+const BACKLOG: (usize, u64) = (20_000, 20 * KIB);
 const GRACE_SECONDS: &str = "1";
 const SETTLE: Duration = Duration::from_secs(300);
 
@@ -47,8 +47,8 @@ pub fn run(settings: &Settings) -> Result<(), Box<dyn Error>> {
             series.rounds.push(settings.timed(address, connections, &gets)?);
         }
         let set = format!("waste-{round}");
-        perform_once(address, &puts(&signer, &set, BACKLOG, OBJECT))?;
-        let deletes = (0..BACKLOG).map(|number| signer.delete(&object(&set, number, 0).0));
+        perform_once(address, &puts(&signer, &set, BACKLOG.0, BACKLOG.1))?;
+        let deletes = (0..BACKLOG.0).map(|number| signer.delete(&object(&set, number, 0).0));
         perform_once(address, &deletes.collect::<Vec<_>>())?;
         admin.scrub()?;
         backlogs.push(admin.backlog()?);

@@ -34,7 +34,7 @@ pub struct ScrubOptions {
 
 impl Default for ScrubOptions {
     fn default() -> Self {
-        Self { bytes_per_second: 32 << 20, interval: Duration::from_secs(7 * 86_400) }
+        Self { bytes_per_second: 16 << 20, interval: Duration::from_secs(7 * 86_400) }
     }
 }
 

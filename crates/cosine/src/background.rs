@@ -1,17 +1,39 @@
 //! What a server does by itself: it says that it is alive, collects, and scrubs.
 
-use std::time::Duration;
+use std::io;
+use std::time::{Duration, Instant};
 
 use cosine_store::{
     Collector, CollectorOptions, Error, HEARTBEAT_SECONDS, Scrub, ScrubOptions, Store,
 };
+use tokio::runtime::Runtime;
 
 /// A collector that found nothing to do looks again after this.
 const COLLECTOR_IDLE: Duration = Duration::from_secs(2);
-/// Between two pieces of work, requests have the machine to themselves for this long.
-const COLLECTOR_PAUSE: Duration = Duration::from_millis(10);
+/// Between two pieces of work, requests have the machine to themselves for one part in so many of the
+/// time that the last piece took.
+const COLLECTOR_REST_PARTS: u32 = 4;
 /// A scrub that has nothing to do, or failed, looks again after this: it may have been asked to begin.
 const SCRUB_IDLE: Duration = Duration::from_secs(2);
+
+/// How much more readily the processors go to requests: by how much the threads of the background are
+/// "nice".
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
+
+/// A thread of its own, and those it has wait for the disk: a request never stands behind a page of
+/// work, and comes first when there are too few processors.
+pub fn runtime() -> io::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    #[cfg(target_os = "linux")]
+    builder.on_thread_start(|| {
+        // On Linux, it is the thread that is nice. A refusal costs some latency only.
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            tracing::debug!(%error, "the priority of background work");
+        }
+    });
+    builder.worker_threads(1).thread_name("background").enable_time().build()
+}
 
 /// Beats until others take this run for dead; then it must write no more.
 pub async fn stay_alive(store: Store) -> Error {
@@ -29,8 +51,9 @@ pub async fn stay_alive(store: Store) -> Error {
 pub async fn collect(store: Store, options: CollectorOptions) {
     let mut collector = Collector::new(store, options);
     loop {
+        let began = Instant::now();
         let pause = match collector.tick().await {
-            Ok(done) if done.more => COLLECTOR_PAUSE,
+            Ok(done) if done.more => began.elapsed() / COLLECTOR_REST_PARTS,
             Ok(_) | Err(Error::Unavailable) => COLLECTOR_IDLE,
             Err(error) => {
                 tracing::warn!(%error, "the collector could not do its work, and goes on");

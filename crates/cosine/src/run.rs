@@ -58,7 +58,9 @@ pub fn run(
 ) -> Result<(), Error> {
     let Prepared { runtime, listener, monitor, tls } = prepared;
     files::make_room(&mut settings.limits);
-    runtime.block_on(async {
+    let background = background::runtime()
+        .map_err(|error| Error::System("cannot start threads".to_owned(), error))?;
+    let served = runtime.block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Store::open(engines, Arc::clone(&clock))
             .await
@@ -81,9 +83,9 @@ pub fn run(
         if let Some(listener) = monitor {
             tokio::spawn(Monitor::new(Arc::clone(&api), registry).serve(listener));
         }
-        tokio::spawn(background::collect(store.clone(), settings.collector));
+        background.spawn(background::collect(store.clone(), settings.collector));
         if let Some(options) = settings.scrub {
-            tokio::spawn(background::scrub(store.clone(), options));
+            background.spawn(background::scrub(store.clone(), options));
         }
         tokio::select! {
             served = cosine_http::serve(api, listener, tls, stop) => {
@@ -91,7 +93,9 @@ pub fn run(
             }
             fenced = background::stay_alive(store) => Err(Error::Fenced(fenced)),
         }
-    })
+    });
+    background.shutdown_background();
+    served
 }
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr, Error> {

@@ -67,7 +67,7 @@ settings! {
     "drain_time" "COSINE_DRAIN_TIME" "25" "25" true "Seconds that requests under way have after SIGTERM.";
     "disk_reserve" "COSINE_DISK_RESERVE" "512MiB" "" false "Bytes of the disk that stay free: when there are fewer, objects can be read and deleted, not written.";
     "gc_grace" "COSINE_GC_GRACE" "3600" "60" true "Seconds that the bytes of what was deleted stay: longer than the longest download, and than the age of any backup of the metadata that may be restored.";
-    "scrub_rate" "COSINE_SCRUB_RATE" "32MiB" "" false "Bytes a second that are read to find damage early; 0 switches the scrub off.";
+    "scrub_rate" "COSINE_SCRUB_RATE" "16MiB" "" false "Bytes a second that are read to find damage early; 0 switches the scrub off.";
     "scrub_interval" "COSINE_SCRUB_INTERVAL" "604800" "" false "Seconds from the end of one pass of the scrub to the next.";
     "monitor" "COSINE_MONITOR" "" "" true "Address and port of a second, plain HTTP listener for metrics and health, such as 127.0.0.1:9001.";
     "log" "COSINE_LOG" "info" "warn" true "Log filter: error, warn, info, debug, or per module; info,access=debug adds a line for each request.";

@@ -58,8 +58,9 @@ impl Default for Options {
     }
 }
 
-/// The journal may grow to this many bytes before old memtables are written out.
-const JOURNAL_BYTES_MAX: u64 = 128 << 20;
+/// The journal may grow to this many bytes before old memtables are written out: the least that fjall
+/// allows. It is disk that the store needs beside what is in it.
+const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 /// Values from this size on (small objects' bodies) are kept out of the sorted tree, so that
 /// compaction does not rewrite them.
 const SEPARATED_BYTES: u32 = 2048;
@@ -180,7 +181,10 @@ fn open_database(
         KeyspaceCreateOptions::default()
             .max_memtable_size(options.memtable_bytes)
             .with_kv_separation(Some(
-                KvSeparationOptions::default().separation_threshold(SEPARATED_BYTES),
+                KvSeparationOptions::default()
+                    .separation_threshold(SEPARATED_BYTES)
+                    // Any file that is a quarter garbage, not only the oldest quarter of them.
+                    .age_cutoff(1.0),
             ))
     })?;
     let own = database.keyspace("engine", || {

@@ -11,8 +11,8 @@ use super::{Collected, Collector, PAGE};
 impl Collector {
     /// Deletes a page of the blobs whose grace has passed. That nobody refers to a blob then is
     /// final: a reference is only ever taken through a live content that holds one.
-    pub(super) async fn delete_doomed(&self) -> Result<Collected, Error> {
-        let (rows, more) = self.store.rows(&key::all_doomed(), PAGE).await?;
+    pub(super) async fn delete_doomed(&mut self) -> Result<Collected, Error> {
+        let (rows, more) = self.doomed.next(&self.store).await?;
         let grace = u64::try_from(self.options.grace.as_micros()).unwrap_or(u64::MAX);
         let now = self.store.now();
         let (mut due, mut steps) = (Vec::new(), Vec::new());
@@ -22,6 +22,7 @@ impl Collector {
                 .ok_or_else(|| Error::Damaged("a row of a doomed blob names none".into()))?;
             if at.saturating_add(grace) > now {
                 all_due = false;
+                self.doomed.rewind();
                 break;
             }
             let bytes = DoomedRecord::decode(&key, &row.value)?.bytes;
@@ -36,10 +37,12 @@ impl Collector {
         // First the blobs, durably, then the rows: a crash between the two deletes them again.
         self.store.blobs().delete(&due).await?;
         let mut done = Collected { more: more && all_due, ..Collected::default() };
-        for (step, taken) in steps.iter().zip(self.take(&steps).await?) {
-            if taken.is_some() {
-                done.blobs += step.tally.reclaimed_blobs;
-                done.bytes += step.tally.reclaimed_bytes;
+        for steps in steps.chunks(PAGE) {
+            for (step, taken) in steps.iter().zip(self.take(steps).await?) {
+                if taken.is_some() {
+                    done.blobs += step.tally.reclaimed_blobs;
+                    done.bytes += step.tally.reclaimed_bytes;
+                }
             }
         }
         Ok(done)

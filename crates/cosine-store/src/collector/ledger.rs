@@ -1,6 +1,6 @@
 //! The ledger: what collectors did, kept in the very commits in which they did it.
 
-use cosine_kv::{Commit, Condition, Outcome, Revision, Write};
+use cosine_kv::{Commit, Condition, Outcome, Revision, Scan, Write};
 
 use crate::record::{ContentRecord, ContentState, LedgerRecord, Record};
 use crate::{Error, Store, key};
@@ -113,7 +113,7 @@ impl Store {
     /// Those of the engines.
     pub async fn ledger(&self) -> Result<Ledger, Error> {
         let mut ledger = Ledger { collected: self.ledger_record().await?.0, ..Ledger::default() };
-        let (waiting, _) = self.rows(&key::all_released(), usize::MAX).await?;
+        let (waiting, _) = self.rows(Scan::prefix(&key::all_released(), usize::MAX)).await?;
         ledger.released = waiting.len() as u64;
         for (released, _) in waiting {
             let Some(uid) = key::content_uid(&released) else { continue };

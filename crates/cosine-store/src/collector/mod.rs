@@ -23,13 +23,16 @@ use std::time::Duration;
 use cosine_blob::RunId;
 use cosine_kv::{Found, Revision, Row, Scan};
 
-use crate::{Error, Store};
+use crate::{Error, Store, key};
 use orphans::Sweep;
 
 pub use ledger::Ledger;
 
-/// A tick takes this many rows of each kind. Together they fit one commit.
+/// This many steps fit one commit.
 const PAGE: usize = 100;
+/// A tick works off this many pages of each kind. So many blobs go together that there are several of
+/// them in a directory, which is synced once.
+const PAGES: usize = 10;
 
 /// How patient a collector is.
 #[derive(Clone, Copy, Debug)]
@@ -91,12 +94,49 @@ pub struct Collector {
     /// In which state each run's heartbeat was seen, and since when.
     heard: BTreeMap<RunId, (Option<Revision>, Duration)>,
     sweep: Option<Sweep>,
+    released: Queue,
+    doomed: Queue,
+}
+
+/// Rows that are worked off in pages, round and round. Each page begins where the last one ended: an
+/// engine walks over what was deleted at the head of a range for a long time.
+#[derive(Debug)]
+struct Queue {
+    prefix: Vec<u8>,
+    start: Vec<u8>,
+    page: usize,
+}
+
+impl Queue {
+    fn new(prefix: Vec<u8>, page: usize) -> Self {
+        Self { start: prefix.clone(), prefix, page }
+    }
+
+    /// The next page, and whether there may be more to look at: behind it, or in front of where it
+    /// began.
+    async fn next(&mut self, store: &Store) -> Result<(Vec<(Vec<u8>, Row)>, bool), Error> {
+        let began_at_head = self.start == self.prefix;
+        let scan = Scan { start: self.start.clone(), ..Scan::prefix(&self.prefix, self.page) };
+        let (rows, more) = store.rows(scan).await?;
+        self.start = match rows.last() {
+            Some((last, _)) if more => [&last[..], &[0]].concat(),
+            _ => self.prefix.clone(),
+        };
+        Ok((rows, more || !began_at_head))
+    }
+
+    /// The next page is the first one again.
+    fn rewind(&mut self) {
+        self.start.clone_from(&self.prefix);
+    }
 }
 
 impl Collector {
     /// A collector of this store.
     pub fn new(store: Store, options: CollectorOptions) -> Self {
-        Self { store, options, heard: BTreeMap::new(), sweep: None }
+        let (released, doomed) =
+            (Queue::new(key::all_released(), PAGE), Queue::new(key::all_doomed(), PAGES * PAGE));
+        Self { store, options, heard: BTreeMap::new(), sweep: None, released, doomed }
     }
 
     /// Does a bounded piece of work.
@@ -104,7 +144,16 @@ impl Collector {
     /// # Errors
     /// Those of the engines. What was done stays done; the next tick goes on.
     pub async fn tick(&mut self) -> Result<Collected, Error> {
-        let mut done = self.work_off_released().await?;
+        let mut done = Collected::default();
+        for _ in 0..PAGES {
+            let page = self.work_off_released().await?;
+            let is_last = !page.more;
+            done += page;
+            if is_last {
+                done.more = false;
+                break;
+            }
+        }
         done += self.delete_doomed().await?;
         done += self.end_silent_runs().await?;
         done += self.sweep_orphans().await?;
@@ -128,13 +177,9 @@ impl Collector {
 }
 
 impl Store {
-    /// The rows behind a prefix, up to `limit`, and whether there are more.
-    async fn rows(
-        &self,
-        prefix: &[u8],
-        limit: usize,
-    ) -> Result<(Vec<(Vec<u8>, Row)>, bool), Error> {
-        let page = self.kv().scan(Scan::prefix(prefix, limit)).await?;
+    /// The rows of a range, and whether there are more.
+    async fn rows(&self, scan: Scan) -> Result<(Vec<(Vec<u8>, Row)>, bool), Error> {
+        let page = self.kv().scan(scan).await?;
         let row = |found| match found {
             Found::Row(key, row) => Some((key, row)),
             Found::CommonPrefix(_) => None,

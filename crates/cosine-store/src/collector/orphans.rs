@@ -105,7 +105,7 @@ impl Collector {
         if let Some(sweep) = self.sweep.take() {
             return Ok(Some(sweep));
         }
-        let (rows, _) = self.store.rows(&key::overs(), usize::MAX).await?;
+        let (rows, _) = self.store.rows(Scan::prefix(&key::overs(), usize::MAX)).await?;
         let mut runs = BTreeMap::new();
         for (key, row) in rows {
             if !OverRecord::decode(&key, &row.value)?.swept {
@@ -211,7 +211,7 @@ impl Collector {
     }
 
     async fn doomed_blobs(&self) -> Result<BTreeSet<BlobId>, Error> {
-        let (rows, _) = self.store.rows(&key::all_doomed(), usize::MAX).await?;
+        let (rows, _) = self.store.rows(Scan::prefix(&key::all_doomed(), usize::MAX)).await?;
         Ok(rows.iter().filter_map(|(key, _)| key::doom_of(key)).map(|(_, blob)| blob).collect())
     }
 

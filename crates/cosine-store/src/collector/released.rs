@@ -9,7 +9,7 @@ use crate::record::{Body, ContentRecord, ContentState, DamageRecord, DoomedRecor
 use crate::{Error, key};
 
 use super::ledger::{Step, Tally};
-use super::{Collected, Collector, PAGE};
+use super::{Collected, Collector};
 
 /// A content that lost a reference, as it was found.
 struct Case {
@@ -31,8 +31,8 @@ enum Content {
 
 impl Collector {
     /// Deals with a page of the contents that lost a reference.
-    pub(super) async fn work_off_released(&self) -> Result<Collected, Error> {
-        let (rows, more) = self.store.rows(&key::all_released(), PAGE).await?;
+    pub(super) async fn work_off_released(&mut self) -> Result<Collected, Error> {
+        let (rows, more) = self.released.next(&self.store).await?;
         let mut done = Collected { more, ..Collected::default() };
         let mut cases = Vec::with_capacity(rows.len());
         for (key, row) in rows {
