@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use cosine_access::Caller;
 use cosine_store::{Attributes, BucketAcl, ObjectAcl, StorageClass};
 use cosine_wire::header::{META_BYTES_MAX, META_PREFIX, STORAGE_CLASSES, SYSTEM_METADATA, name};
+use cosine_wire::tags::Tags;
 use cosine_wire::{ApiError, Code};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
@@ -51,6 +52,18 @@ pub fn object_acl(request: &Request) -> Result<ObjectAcl, ApiError> {
         return Err(Code::AccessDenied.into());
     }
     Ok(acl)
+}
+
+/// `x-cos-tagging`, key and value. 400 `InvalidTag` and `BadRequest` as [`Tags`] has them; setting
+/// tags takes a signature, whoever may write.
+pub fn tags(request: &Request) -> Result<Vec<(String, String)>, ApiError> {
+    let Some(value) = request.headers.get(name::TAGGING) else { return Ok(vec![]) };
+    let value = value.to_str().map_err(|_| Code::InvalidTag)?;
+    let tags = Tags::parse(value)?.into_pairs();
+    if !tags.is_empty() && request.caller == Caller::Anonymous {
+        return Err(Code::AccessDenied.into());
+    }
+    Ok(tags)
 }
 
 /// `x-cos-storage-class`: names in any case (C86). 400 `InvalidArgument` for unknown ones, 400

@@ -24,6 +24,8 @@ pub struct CopyRequest {
     pub key: ObjectKey,
     /// New metadata; `None` carries the source's over.
     pub attributes: Option<Attributes>,
+    /// New tags; `None` carries the source's over.
+    pub tags: Option<Vec<(String, String)>>,
     /// The new object's ACL: never the source's.
     pub acl: ObjectAcl,
     /// The new object's class: never the source's.
@@ -52,7 +54,8 @@ pub enum Rejection {
 pub fn plan(request: &CopyRequest) -> CopyPlan {
     let onto_itself =
         request.source_bucket.uid() == request.bucket.uid() && request.source_key == request.key;
-    if onto_itself && request.attributes.is_none() {
+    let unchanged = request.attributes.is_none() && request.tags.is_none();
+    if onto_itself && unchanged {
         CopyPlan::Reject(Rejection::Unchanged)
     } else {
         CopyPlan::Reference
@@ -84,6 +87,7 @@ impl Store {
             etag: source.etag,
             crc64: source.crc64,
             attributes: request.attributes.unwrap_or(source.attributes),
+            tags: request.tags.unwrap_or(source.tags),
             acl: request.acl,
             class: request.class,
             forbid_overwrite: request.forbid_overwrite,

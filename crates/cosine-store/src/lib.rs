@@ -28,6 +28,7 @@ mod record;
 mod run;
 mod scrub;
 mod source;
+mod tags;
 mod verify;
 
 pub use bucket::{Bucket, NewBucket};

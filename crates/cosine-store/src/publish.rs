@@ -20,6 +20,7 @@ pub struct Publication {
     pub etag: Etag,
     pub crc64: u64,
     pub attributes: Attributes,
+    pub tags: Vec<(String, String)>,
     pub acl: ObjectAcl,
     pub class: StorageClass,
     pub forbid_overwrite: bool,
@@ -47,6 +48,12 @@ impl KeyState {
             Some((_, revision)) => Condition::Unchanged(head_key, *revision),
             None => Condition::Absent(head_key),
         }
+    }
+
+    /// The write that makes commits conflict which depend on [`untouched`](Self::untouched), of a
+    /// key that has a head.
+    pub fn touch(&self, head_key: Vec<u8>) -> Result<Option<Write>, Error> {
+        self.head.as_ref().map(|(head, _)| head.put(head_key)).transpose()
     }
 
     /// The next version's place: time, but never at or before the newest one's.
@@ -137,7 +144,7 @@ impl Store {
             sse: Sse::None,
             acl: publication.acl,
             attributes: publication.attributes.clone(),
-            tags: Vec::new(),
+            tags: publication.tags.clone(),
         };
         let (head, current) = (
             key::head(bucket.uid(), &publication.key),

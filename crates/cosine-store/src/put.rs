@@ -14,6 +14,8 @@ pub struct PutRequest {
     pub key: ObjectKey,
     /// With which metadata.
     pub attributes: Attributes,
+    /// With which tags, key and value.
+    pub tags: Vec<(String, String)>,
     /// For whom.
     pub acl: ObjectAcl,
     /// In which class.
@@ -54,6 +56,7 @@ impl Store {
             etag: Etag { digest: content.md5, parts: 0 },
             crc64: content.crc64,
             attributes: request.attributes,
+            tags: request.tags,
             acl: request.acl,
             class: request.class,
             forbid_overwrite: request.forbid_overwrite,

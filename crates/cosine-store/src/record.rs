@@ -204,8 +204,8 @@ pub struct Version {
     pub acl: ObjectAcl,
     /// Metadata that came with the object.
     pub attributes: Attributes,
-    /// Object tags, key and value.
-    pub(crate) tags: Vec<(String, String)>,
+    /// Object tags, key and value, in the order in which they were set.
+    pub tags: Vec<(String, String)>,
 }
 
 impl Version {

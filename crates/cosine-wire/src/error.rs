@@ -38,6 +38,7 @@ codes! {
     AccessForbidden 403 "The request is not allowed by the CORS rules of the bucket.";
     ActionAccelerateNotSupported 400 "The operation is not supported on an acceleration domain.";
     BadDigest 400 "The Content-MD5 you specified did not match what we received.";
+    BadRequest 400 "The request is not valid.";
     BucketNameTooLong 400 "The bucket name is too long.";
     EntityTooLarge 400 "Your proposed upload exceeds the maximum allowed object size.";
     IncompleteBody 400 "The body is shorter than the declared Content-Length.";
@@ -49,6 +50,7 @@ codes! {
     InvalidObjectName 400 "The specified object name is not valid.";
     InvalidRegionName 400 "The specified region is not served here.";
     InvalidRequest 400 "Invalid request.";
+    InvalidTag 400 "The tags are not valid.";
     InvalidURI 400 "The specified URI could not be parsed.";
     KeyTooLong 400 "Your key is too long.";
     MalformedXML 400 "The XML you provided was not well-formed or did not validate.";

@@ -14,6 +14,7 @@ pub mod id;
 pub mod qsign;
 pub mod query;
 pub mod range;
+pub mod tags;
 pub mod xml;
 
 pub use error::{ApiError, Code};

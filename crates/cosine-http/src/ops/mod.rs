@@ -30,6 +30,9 @@ pub async fn run(api: &Api, row: &Row, request: Request) -> Result<Reply, ApiErr
         (_, Operation::GetObject) => object::get::run(api, request).await,
         (_, Operation::HeadObject) => object::head::run(api, request).await,
         (_, Operation::DeleteObject) => object::delete::run(api, request).await,
+        (_, Operation::PutObjectTagging) => object::tagging::put(api, request).await,
+        (_, Operation::GetObjectTagging) => object::tagging::get(api, request).await,
+        (_, Operation::DeleteObjectTagging) => object::tagging::delete(api, request).await,
         _ => Err(Code::NotImplemented.into()),
     }
 }

@@ -31,7 +31,8 @@ enum Operation {
     CreateBucket(usize),
     DeleteBucket(usize),
     Put { at: Place, size: usize, forbid_overwrite: bool },
-    Copy { from: Place, to: Place, replace: Option<u8>, forbid_overwrite: bool },
+    Copy { from: Place, to: Place, replace: Replace, forbid_overwrite: bool },
+    Tag { at: Place, tags: u8 },
     Delete(Place),
     List { bucket: usize, delimiter: bool, marker: usize, limit: usize },
     Read(Place),
@@ -39,6 +40,9 @@ enum Operation {
 }
 
 type Place = (usize, usize);
+
+/// What a copy replaces: metadata, tags.
+type Replace = (Option<u8>, Option<u8>);
 
 fn operations() -> impl Strategy<Value = Vec<Operation>> {
     use Operation::*;
@@ -50,14 +54,16 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
         1 => (512usize << 10) - 1..(512 << 10) + 2,
         1 => Just((1 << 20) + 5),
     ];
+    let replace = || (proptest::option::of(0..9u8), proptest::option::of(0..3u8));
     let operation = prop_oneof![
         2 => (0..BUCKETS.len()).prop_map(CreateBucket),
         1 => (0..BUCKETS.len()).prop_map(DeleteBucket),
         6 => (place(), size, prop::bool::weighted(0.1))
             .prop_map(|(at, size, forbid_overwrite)| Put { at, size, forbid_overwrite }),
-        8 => (place(), place(), proptest::option::of(0..9u8), prop::bool::weighted(0.1))
+        8 => (place(), place(), replace(), prop::bool::weighted(0.1))
             .prop_map(|(from, to, replace, forbid_overwrite)| Copy { from, to, replace, forbid_overwrite }),
         3 => place().prop_map(Delete),
+        2 => (place(), 0..3u8).prop_map(|(at, tags)| Tag { at, tags }),
         2 => (0..BUCKETS.len(), any::<bool>(), 0..KEYS.len() + 1, 1..4usize)
             .prop_map(|(bucket, delimiter, marker, limit)| List { bucket, delimiter, marker, limit }),
         3 => place().prop_map(Read),
@@ -71,6 +77,7 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
 struct Object {
     body: Bytes,
     mark: Vec<u8>,
+    tags: u8,
 }
 
 #[derive(Default)]
@@ -115,6 +122,7 @@ impl World {
             Operation::Copy { from, to, replace, forbid_overwrite } => {
                 self.copy(from, to, replace, forbid_overwrite).await;
             }
+            Operation::Tag { at, tags } => self.tag(at, tags).await,
             Operation::Delete(at) => self.delete(at).await,
             Operation::List { bucket, delimiter, marker, limit } => {
                 self.list(bucket, delimiter, marker, limit).await;
@@ -165,6 +173,7 @@ impl World {
             bucket,
             key: ObjectKey::parse(KEYS[at.1]).unwrap(),
             attributes: marked(b"put"),
+            tags: tagged(1),
             acl: ObjectAcl::Default,
             class: StorageClass::Standard,
             md5: None,
@@ -176,11 +185,11 @@ impl World {
             assert!(matches!(put, Err(Error::AlreadyExists)), "{put:?}");
         } else {
             assert_eq!(put.unwrap().size, size as u64);
-            objects.insert(KEYS[at.1], Object { body, mark: b"put".to_vec() });
+            objects.insert(KEYS[at.1], Object { body, mark: b"put".to_vec(), tags: 1 });
         }
     }
 
-    async fn copy(&mut self, from: Place, to: Place, replace: Option<u8>, forbid_overwrite: bool) {
+    async fn copy(&mut self, from: Place, to: Place, replace: Replace, forbid_overwrite: bool) {
         let (Ok(source_bucket), Ok(bucket)) = (self.bucket(from.0).await, self.bucket(to.0).await)
         else {
             return;
@@ -196,21 +205,36 @@ impl World {
             source: source.unwrap(),
             bucket,
             key: ObjectKey::parse(KEYS[to.1]).unwrap(),
-            attributes: replace.map(|mark| marked(&[mark])),
+            attributes: replace.0.map(|mark| marked(&[mark])),
+            tags: replace.1.map(tagged),
             acl: ObjectAcl::Default,
             class: StorageClass::Standard,
             forbid_overwrite,
         };
         let copied = self.store.copy(request).await;
         let objects = self.model.buckets.get_mut(&to.0).unwrap();
-        if from == to && replace.is_none() {
+        if from == to && replace == (None, None) {
             assert!(matches!(copied, Err(Error::Rejected(Rejection::Unchanged))), "{copied:?}");
         } else if forbid_overwrite && objects.contains_key(KEYS[to.1]) {
             assert!(matches!(copied, Err(Error::AlreadyExists)), "{copied:?}");
         } else {
             copied.unwrap();
-            let mark = replace.map_or(object.mark, |mark| vec![mark]);
-            objects.insert(KEYS[to.1], Object { body: object.body, mark });
+            let mark = replace.0.map_or(object.mark, |mark| vec![mark]);
+            let tags = replace.1.unwrap_or(object.tags);
+            objects.insert(KEYS[to.1], Object { body: object.body, mark, tags });
+        }
+    }
+
+    async fn tag(&mut self, at: Place, tags: u8) {
+        let Ok(bucket) = self.bucket(at.0).await else { return };
+        let key = ObjectKey::parse(KEYS[at.1]).unwrap();
+        let done = self.store.set_tags(&bucket, &key, &tagged(tags)).await;
+        match self.model.buckets.get_mut(&at.0).unwrap().get_mut(KEYS[at.1]) {
+            None => assert!(matches!(done, Err(Error::NoSuchKey)), "{done:?}"),
+            Some(object) => {
+                done.unwrap();
+                object.tags = tags;
+            }
         }
     }
 
@@ -250,6 +274,7 @@ impl World {
                 let (version, body) = read.unwrap();
                 assert!(body == object.body, "other bytes");
                 assert_eq!(version.attributes, marked(&object.mark));
+                assert_eq!(version.tags, tagged(object.tags));
             }
         }
     }
@@ -260,6 +285,10 @@ impl World {
         }
         check_books(&self.engines).await;
     }
+}
+
+fn tagged(count: u8) -> Vec<(String, String)> {
+    (0..count).map(|n| (format!("key {n}"), count.to_string())).collect()
 }
 
 fn marked(mark: &[u8]) -> Attributes {

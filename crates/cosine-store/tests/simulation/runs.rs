@@ -60,6 +60,7 @@ async fn put(store: &Store, go: oneshot::Receiver<()>) -> Result<(), Error> {
         bucket: store.bucket(&BucketName::parse("b-1250000000").unwrap()).await?,
         key: ObjectKey::parse("key").unwrap(),
         attributes: Attributes::default(),
+        tags: vec![],
         acl: ObjectAcl::Default,
         class: StorageClass::Standard,
         md5: None,

@@ -1,11 +1,7 @@
 //! `Delete` and `DeleteResult`. Source: DELETE Multiple Objects (436/8289).
 
-use quick_xml::Reader;
-use quick_xml::escape::resolve_predefined_entity;
-use quick_xml::events::{BytesRef, Event};
-
-use super::Xml;
-use crate::error::{ApiError, Code};
+use super::{Xml, read};
+use crate::error::ApiError;
 
 /// One request may name this many objects.
 pub const OBJECTS_MAX: usize = 1000;
@@ -32,105 +28,33 @@ pub struct ObjectIdentifier {
 }
 
 impl Delete {
-    /// Reads the body. Unknown elements are ignored; a document type declaration, and with it
-    /// every entity trick, is refused.
+    /// Reads the body. Unknown elements are ignored.
     ///
     /// # Errors
     /// 400 `MalformedXML`.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
-        let text = std::str::from_utf8(body).map_err(|_| malformed("it is not UTF-8"))?;
-        let mut reader = Reader::from_str(text);
-        let mut parser = Parser::default();
-        loop {
-            match reader.read_event().map_err(|_| malformed("it is not well-formed"))? {
-                Event::Start(tag) => parser.open(tag.local_name().as_ref())?,
-                Event::Empty(tag) => {
-                    parser.open(tag.local_name().as_ref())?;
-                    parser.close()?;
+        let (mut delete, mut object) = (Self::default(), ObjectIdentifier::default());
+        read::elements(body, "Delete", |path, text| {
+            match *path {
+                ["Delete", "Quiet"] => delete.quiet = text.trim().eq_ignore_ascii_case("true"),
+                ["Delete", "Object", "Key"] => object.key = text,
+                ["Delete", "Object", "VersionId"] => {
+                    object.version_id = Some(text).filter(|id| !id.is_empty());
                 }
-                Event::End(_) => parser.close()?,
-                Event::Text(text) => parser.text.push_str(&text),
-                Event::CData(data) => parser.text.push_str(&data),
-                Event::GeneralRef(reference) => parser.text.push_str(&resolve(&reference)?),
-                Event::DocType(_) => return Err(malformed("a DOCTYPE is not allowed")),
-                Event::Eof => break,
+                ["Delete", "Object"] if object.key.is_empty() => {
+                    return Err("an Object has no Key");
+                }
+                ["Delete", "Object"] if delete.objects.len() == OBJECTS_MAX => {
+                    return Err("it names more than 1000 objects");
+                }
+                ["Delete", "Object"] => delete.objects.push(std::mem::take(&mut object)),
+                ["Delete"] if delete.objects.is_empty() => return Err("it names no object"),
                 _ => {}
             }
-        }
-        parser.finish()
+            Ok(())
+        })?;
+        Ok(delete)
     }
-}
-
-/// The path of open elements, and what has been read below it.
-#[derive(Default)]
-struct Parser {
-    path: Vec<String>,
-    text: String,
-    object: ObjectIdentifier,
-    result: Delete,
-    saw_root: bool,
-}
-
-/// `Delete/Object/Key` is three deep; whatever is much deeper is not for us.
-const DEPTH_MAX: usize = 16;
-
-impl Parser {
-    fn open(&mut self, name: &str) -> Result<(), ApiError> {
-        if self.path.is_empty() && (self.saw_root || name != "Delete") {
-            return Err(malformed("the root is not a single Delete"));
-        }
-        if self.path.len() == DEPTH_MAX {
-            return Err(malformed("it is nested too deeply"));
-        }
-        self.saw_root = true;
-        self.path.push(name.to_owned());
-        self.text.clear();
-        if self.result.objects.len() > OBJECTS_MAX {
-            return Err(malformed("it names more than 1000 objects"));
-        }
-        Ok(())
-    }
-
-    fn close(&mut self) -> Result<(), ApiError> {
-        let path: Vec<&str> = self.path.iter().map(String::as_str).collect();
-        let text = std::mem::take(&mut self.text);
-        match *path.as_slice() {
-            ["Delete", "Quiet"] => self.result.quiet = text.trim().eq_ignore_ascii_case("true"),
-            ["Delete", "Object", "Key"] => self.object.key = text,
-            ["Delete", "Object", "VersionId"] => {
-                self.object.version_id = Some(text).filter(|id| !id.is_empty());
-            }
-            ["Delete", "Object"] if self.object.key.is_empty() => {
-                return Err(malformed("an Object has no Key"));
-            }
-            ["Delete", "Object"] => self.result.objects.push(std::mem::take(&mut self.object)),
-            _ => {}
-        }
-        self.path.pop();
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Delete, ApiError> {
-        match self.result.objects.len() {
-            _ if !self.saw_root || !self.path.is_empty() => Err(malformed("it is cut off")),
-            0 => Err(malformed("it names no object")),
-            1..=OBJECTS_MAX => Ok(self.result),
-            _ => Err(malformed("it names more than 1000 objects")),
-        }
-    }
-}
-
-fn resolve(reference: &BytesRef<'_>) -> Result<String, ApiError> {
-    if let Ok(Some(c)) = reference.resolve_char_ref() {
-        return Ok(c.to_string());
-    }
-    resolve_predefined_entity(reference)
-        .map(str::to_owned)
-        .ok_or_else(|| malformed("it uses an unknown entity"))
-}
-
-fn malformed(why: &str) -> ApiError {
-    ApiError::new(Code::MalformedXML, format!("The XML is not a valid Delete document: {why}."))
 }
 
 /// What became of one object.
@@ -168,6 +92,7 @@ pub fn delete_result(outcomes: &[Outcome], quiet: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     fn parse(body: &str) -> Result<Delete, Code> {
         Delete::parse(body.as_bytes()).map_err(|error| error.code)

@@ -4,6 +4,8 @@ pub mod copy_object;
 pub mod delete_objects;
 pub mod list_buckets;
 pub mod list_objects;
+pub mod read;
+pub mod tagging;
 
 /// Builds a document in the layout that reproduces the lengths of COS's samples: a line break
 /// after each node, one tab a level, nothing after the root.

@@ -14,7 +14,7 @@ use cosine_wire::{ApiError, Code};
 
 use crate::Api;
 use crate::error::store_error;
-use crate::params::{attributes, forbid_overwrite, object_acl, storage_class};
+use crate::params::{attributes, forbid_overwrite, object_acl, storage_class, tags};
 use crate::reply::{Reply, ReplyBody};
 use crate::request::{Request, name_error};
 
@@ -27,13 +27,15 @@ struct PutObjectCopy {
     conditions: Conditions,
     /// New metadata; `None` carries the source's over, whatever the request's headers say (C64).
     attributes: Option<Attributes>,
+    /// New tags; `None` carries the source's over, whatever the request's header says (C98).
+    tags: Option<Vec<(String, String)>>,
     acl: ObjectAcl,
     class: StorageClass,
     forbid_overwrite: bool,
 }
 
 /// `x-cos-metadata-directive` and `x-cos-tagging-directive`.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Directive {
     Copy,
     Replaced,
@@ -59,12 +61,13 @@ impl PutObjectCopy {
         if source.version_id.is_some() {
             return Err(ApiError::new(Code::NotImplemented, "Versions are not implemented yet."));
         }
-        if Directive::parse(request, name::TAGGING_DIRECTIVE)? == Directive::Replaced {
-            return Err(ApiError::new(Code::NotImplemented, "Tags are not implemented yet."));
-        }
         let attributes = match Directive::parse(request, name::METADATA_DIRECTIVE)? {
             Directive::Copy => None,
             Directive::Replaced => Some(attributes(&request.headers)?),
+        };
+        let tags = match Directive::parse(request, name::TAGGING_DIRECTIVE)? {
+            Directive::Copy => None,
+            Directive::Replaced => Some(tags(request)?),
         };
         let bucket_error = |_| {
             let message = "The copy source is not valid: its bucket has no valid name.";
@@ -76,6 +79,7 @@ impl PutObjectCopy {
             source_key: ObjectKey::parse(source.key).map_err(name_error)?,
             conditions: Conditions::parse(&request.headers, COPY_SOURCE)?,
             attributes,
+            tags,
             acl: object_acl(request)?,
             class: storage_class(request)?,
             forbid_overwrite: forbid_overwrite(request)?,
@@ -104,6 +108,7 @@ impl PutObjectCopy {
             bucket,
             key: request.key()?.clone(),
             attributes: self.attributes.clone(),
+            tags: self.tags.clone(),
             acl: self.acl,
             class: self.class,
             forbid_overwrite: self.forbid_overwrite,

@@ -5,6 +5,7 @@ pub mod delete;
 pub mod get;
 pub mod head;
 pub mod put;
+pub mod tagging;
 
 use cosine_store::Version;
 use cosine_wire::date::http_date;
@@ -39,6 +40,9 @@ fn object_headers(version: &Version) -> HeaderMap {
         headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
     }
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if !version.tags.is_empty() {
+        headers.insert(name::TAGGING_COUNT, HeaderValue::from(version.tags.len()));
+    }
     let crc64 = HeaderValue::try_from(crc64).ok();
     headers.extend(crc64.map(|value| (HeaderName::from_static(name::CRC64), value)));
     headers

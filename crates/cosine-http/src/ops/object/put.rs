@@ -8,7 +8,7 @@ use http::{StatusCode, header};
 
 use crate::Api;
 use crate::error::store_error;
-use crate::params::{attributes, content_md5, forbid_overwrite, object_acl, storage_class};
+use crate::params::{attributes, content_md5, forbid_overwrite, object_acl, storage_class, tags};
 use crate::reply::Reply;
 use crate::request::Request;
 
@@ -39,6 +39,7 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         bucket,
         key: request.key()?.clone(),
         attributes: attributes(&request.headers)?,
+        tags: tags(&request)?,
         acl: object_acl(&request)?,
         class: storage_class(&request)?,
         md5: content_md5(&request)?,
