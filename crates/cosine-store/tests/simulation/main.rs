@@ -52,6 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
                 Copy { process, from, to, replace, forbid_overwrite }
             }
         ),
+        4 => (process(), place()).prop_map(|(process, at)| Tag { process, at }),
         8 => (process(), place()).prop_map(|(process, at)| Delete { process, at }),
         8 => (process(), place()).prop_map(|(process, at)| Read { process, at }),
         2 => (process(), bucket()).prop_map(|(process, bucket)| List { process, bucket }),

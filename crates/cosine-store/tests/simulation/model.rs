@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-/// An object: which body, and which mark in its metadata.
+/// An object: which body, which mark in its metadata, and which tag (0 for none).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Value {
     pub body: u64,
     pub size: usize,
     pub mark: u64,
+    pub tag: u64,
 }
 
 impl Value {

@@ -29,6 +29,7 @@ pub enum Step {
     DeleteBucket { process: usize, bucket: usize },
     Put { process: usize, at: Place, size: usize, forbid_overwrite: bool },
     Copy { process: usize, from: Place, to: Place, replace: bool, forbid_overwrite: bool },
+    Tag { process: usize, at: Place },
     Delete { process: usize, at: Place },
     Read { process: usize, at: Place },
     List { process: usize, bucket: usize },
@@ -55,6 +56,8 @@ pub struct Shared {
     pub fenced: BTreeSet<u64>,
     /// Time that has passed for everyone.
     pub now: Duration,
+    /// By how much calendars were ever wrong, seconds: at least, and at most.
+    pub wrong: (i64, i64),
 }
 
 #[derive(Clone, Debug)]
@@ -86,6 +89,7 @@ impl World {
             events: 0,
             fenced: BTreeSet::new(),
             now: Duration::ZERO,
+            wrong: (0, 0),
         };
         let mut world = Self {
             dice: Arc::new(Dice::new(seed)),
@@ -153,6 +157,7 @@ impl World {
             Step::Copy { process, from, to, replace, forbid_overwrite } => {
                 self.copy(process, (from, to), replace, forbid_overwrite);
             }
+            Step::Tag { process, at } => self.tag(process, at),
             Step::Delete { process, at } => self.delete(process, at),
             Step::Read { process, at } => self.read(process, at),
             Step::List { process, bucket } => self.list(process, bucket).await,
@@ -216,7 +221,12 @@ impl World {
     fn clock_steps(&self, n: usize, seconds: i64) {
         let clock = &self.processes[n].clock;
         let now = cosine_store::Clock::now_micros(&**clock);
-        clock.set(now.saturating_add_signed(seconds * 1_000_000));
+        let now = now.saturating_add_signed(seconds * 1_000_000);
+        clock.set(now);
+        let mut shared = self.shared();
+        let right = (BEGIN as i64).saturating_add(shared.now.as_micros() as i64);
+        let wrong = (now as i64 - right) / 1_000_000;
+        shared.wrong = (shared.wrong.0.min(wrong), shared.wrong.1.max(wrong));
     }
 
     fn collect(&mut self, n: usize) {
