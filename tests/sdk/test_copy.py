@@ -448,6 +448,54 @@ def test_the_default_class_by_name(server: Server, with_source: str, storage_cla
     assert "x-cos-storage-class" not in get(server, with_source).expect(200).headers
 
 
+WARM = ["STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING"]
+
+
+def class_of(server: Server, bucket: str, key: str) -> str:
+    """As GET, HEAD and the list say: they agree, and STANDARD is silent but in the list."""
+    headers = {
+        server.send(method, "/" + key, bucket=bucket).expect(200).headers.get("x-cos-storage-class")
+        for method in ("GET", "HEAD")
+    }
+    listed = server.send("GET", bucket=bucket, query={"prefix": key}).expect(200).body
+    [named] = re.findall(rb"<StorageClass>(.*?)</StorageClass>", listed)
+    assert headers == ({None} if named == b"STANDARD" else {named.decode()})
+    return named.decode()
+
+
+@pytest.mark.parametrize("target", [None, *WARM])
+@pytest.mark.parametrize("source", WARM)
+def test_c75_c85_c91_classes(
+    server: Server, client: CosS3Client, bucket: str, source: str, target: str | None
+) -> None:
+    """Between any two of them; the source's class is never carried over."""
+    client.put_object(Bucket=bucket, Key="source", Body=CONTENT, StorageClass=source)
+    assert class_of(server, bucket, "source") == source
+    headers = {} if target is None else {"x-cos-storage-class": target}
+    copy(server, bucket, source_of(bucket), headers).expect(200)
+    assert class_of(server, bucket, "copy") == (target or "STANDARD")
+    assert get(server, bucket).body == CONTENT
+
+
+@pytest.mark.parametrize("spelling", ["Standard_IA", "standard_ia", "Intelligent_Tiering"])
+def test_c86_classes_as_java_spells_them(server: Server, with_source: str, spelling: str) -> None:
+    copy(server, with_source, source_of(with_source), {"x-cos-storage-class": spelling}).expect(200)
+    assert class_of(server, with_source, "copy") == spelling.upper()
+
+
+def test_c92_an_object_into_another_class(server: Server, with_source: str) -> None:
+    """Onto itself with Replaced; the tier of what tiers itself is always the frequent one."""
+    for target in ["STANDARD_IA", "INTELLIGENT_TIERING", "INTELLIGENT_TIERING"]:
+        headers = {"x-cos-storage-class": target, "x-cos-metadata-directive": "Replaced"}
+        copy(server, with_source, source_of(with_source), headers, key="source").expect(200)
+        assert class_of(server, with_source, "source") == target
+        tier = get(server, with_source, "source").headers.get("x-cos-storage-tier")
+        assert tier == ("FREQUENT" if target == "INTELLIGENT_TIERING" else None)
+    copy(server, with_source, source_of(with_source), {"x-cos-storage-class": "STANDARD"}, key="source").expect(
+        400, "InvalidRequest"
+    )
+
+
 # --- conditions ----------------------------------------------------------------------
 
 MATCH = "x-cos-copy-source-If-Match"

@@ -44,8 +44,6 @@ UNBUILT_HEADERS = {
         "x-cos-server-side-encryption-cos-kms-key-id": "48ba38aa-26c5-11ea-855c-52540085",
     },
     "sse-c": triple("x-cos-"),
-    "standard-ia": {"x-cos-storage-class": "STANDARD_IA"},
-    "intelligent": {"x-cos-storage-class": "INTELLIGENT_TIERING"},
     "archive": {"x-cos-storage-class": "ARCHIVE"},
     "deep-archive-as-java-spells-it": {"x-cos-storage-class": "Deep_Archive"},
     "grant-read": {"x-cos-grant-read": 'id="100000000001"'},

@@ -72,9 +72,12 @@ pub fn storage_class(request: &Request) -> Result<StorageClass, ApiError> {
     let Some(value) = request.header(name::STORAGE_CLASS)? else {
         return Ok(StorageClass::Standard);
     };
+    let mut built = StorageClass::ALL.into_iter();
+    if let Some(class) = built.find(|class| class.as_str().eq_ignore_ascii_case(value)) {
+        return Ok(class);
+    }
     let class = STORAGE_CLASSES.iter().find(|class| class.eq_ignore_ascii_case(value));
     match class.copied() {
-        Some("STANDARD") => Ok(StorageClass::Standard),
         Some(class) if class.starts_with("MAZ_") => {
             Err(Code::MAZOperationNotSupportOnOAZBucket.into())
         }

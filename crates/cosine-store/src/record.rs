@@ -237,13 +237,22 @@ pub enum StorageClass {
     /// `STANDARD`.
     #[default]
     Standard,
+    /// `STANDARD_IA`: read seldom, and at once.
+    StandardIa,
+    /// `INTELLIGENT_TIERING`: as often as it may be.
+    IntelligentTiering,
 }
 
 impl StorageClass {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Standard, Self::StandardIa, Self::IntelligentTiering];
+
     /// The COS name.
     pub fn as_str(self) -> &'static str {
         match self {
-            StorageClass::Standard => "STANDARD",
+            Self::Standard => "STANDARD",
+            Self::StandardIa => "STANDARD_IA",
+            Self::IntelligentTiering => "INTELLIGENT_TIERING",
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod name {
     pub const REQUEST_ID: &str = "x-cos-request-id";
     pub const SECURITY_TOKEN: &str = "x-cos-security-token";
     pub const STORAGE_CLASS: &str = "x-cos-storage-class";
+    pub const STORAGE_TIER: &str = "x-cos-storage-tier";
     pub const TAGGING: &str = "x-cos-tagging";
     pub const TAGGING_COUNT: &str = "x-cos-tagging-count";
     pub const TAGGING_DIRECTIVE: &str = "x-cos-tagging-directive";

@@ -48,6 +48,15 @@ fn version_1_records_open() {
     assert_eq!(ContentRecord::decode(KEY, &stored).unwrap(), content);
 }
 
+/// The byte that a class is stored as.
+#[test]
+fn version_1_of_the_storage_classes() {
+    let stored =
+        StorageClass::ALL.map(|class| (class.as_str(), postcard::to_stdvec(&class).unwrap()));
+    let expected = [("STANDARD", 0), ("STANDARD_IA", 1), ("INTELLIGENT_TIERING", 2)];
+    assert_eq!(stored, expected.map(|(name, byte)| (name, vec![byte])));
+}
+
 #[test]
 fn version_1_of_the_small_records_opens() {
     fn check<R: Record + PartialEq + std::fmt::Debug>(record: R, stored: &str) {

@@ -7,7 +7,7 @@ pub mod head;
 pub mod put;
 pub mod tagging;
 
-use cosine_store::Version;
+use cosine_store::{StorageClass, Version};
 use cosine_wire::date::http_date;
 use cosine_wire::header::{META_PREFIX, name};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -40,6 +40,13 @@ fn object_headers(version: &Version) -> HeaderMap {
         headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
     }
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if version.class != StorageClass::Standard {
+        let class = HeaderValue::from_static(version.class.as_str());
+        headers.insert(name::STORAGE_CLASS, class);
+    }
+    if version.class == StorageClass::IntelligentTiering {
+        headers.insert(name::STORAGE_TIER, HeaderValue::from_static("FREQUENT"));
+    }
     if !version.tags.is_empty() {
         headers.insert(name::TAGGING_COUNT, HeaderValue::from(version.tags.len()));
     }
