@@ -48,6 +48,12 @@ impl Keyring {
     pub fn find(&self, secret_id: &str) -> Option<&Credential> {
         self.0.get(secret_id)
     }
+
+    /// The number of the account of an APPID.
+    pub fn uin_of(&self, appid: u64) -> Option<u64> {
+        let mut accounts = self.0.values().map(|credential| credential.account);
+        accounts.find(|account| account.appid == appid).map(|account| account.uin)
+    }
 }
 
 /// Who is asking.

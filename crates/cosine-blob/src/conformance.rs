@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::table::crc64;
-use crate::{BlobId, Blobs, CHUNK_BYTES, Error, Finished, RunId, StoreId};
+use crate::{BlobId, Blobs, CHUNK_BYTES, Error, Finished, PoolId, RunId, StoreId};
 
 /// Runs every check; `open` gives an empty engine each time.
 pub async fn all<B: Blobs>(mut open: impl FnMut() -> B) {
@@ -21,7 +21,7 @@ pub async fn all<B: Blobs>(mut open: impl FnMut() -> B) {
 }
 
 fn id(n: u64) -> BlobId {
-    BlobId::new(1_700_000_000_000 + n / 4, (n % 4) as u16, RunId(7))
+    BlobId::new(1_700_000_000_000 + n / 4, PoolId::default(), (n % 4) as u16, RunId(7))
 }
 
 /// `length` bytes that differ from place to place.
@@ -48,8 +48,12 @@ async fn what_is_written_is_read<B: Blobs>(blobs: &B) {
         assert_eq!(reader.finished(), finished);
         for range in [0..length, 0..length.min(1), length / 2..length, length / 3..length / 3 * 2] {
             let read = reader.read(range.clone()).await.unwrap();
+            let crc = reader.crc64(range.clone()).await.unwrap();
+            assert_eq!(crc, crc64(&read), "{range:?} of {length}");
             assert!(read == data.slice(range.start as usize..range.end as usize), "{range:?}");
         }
+        let beyond = reader.crc64(0..length + 1).await;
+        assert!(matches!(beyond, Err(Error::OutOfRange(_))), "{beyond:?}");
         let beyond = reader.read(0..length + 1).await;
         assert!(matches!(beyond, Err(Error::OutOfRange(_))), "{beyond:?}");
     }

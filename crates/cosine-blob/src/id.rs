@@ -11,16 +11,46 @@ pub struct StoreId(pub u128);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub u64);
 
-/// One blob: 6 bytes of milliseconds since 1970, 2 of a sequence within them, 8 of the run that
-/// wrote it, big-endian. Ids sort by time, and show whose blob in the making this is.
+/// A storage pool: where blobs lie. 0 is the one that every store has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PoolId(u8);
+
+impl PoolId {
+    /// A store has at most this many pools.
+    pub const COUNT: u8 = 16;
+
+    /// The pool of this number; `None` from [`COUNT`](Self::COUNT) on.
+    pub fn new(number: u8) -> Option<Self> {
+        (number < Self::COUNT).then_some(Self(number))
+    }
+
+    /// Its number.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+/// One blob: 6 bytes of milliseconds since 1970, 4 bits of the pool that holds it, 12 bits of a
+/// sequence within the millisecond, 8 bytes of the run that wrote it, big-endian. Ids sort by time,
+/// and show where the blob lies and whose blob in the making it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlobId(pub [u8; 16]);
 
 impl BlobId {
-    /// The `sequence`-th blob that `run` begins in this millisecond.
-    pub fn new(milliseconds: u64, sequence: u16, run: RunId) -> Self {
-        let id = u128::from(milliseconds) << 80 | u128::from(sequence) << 64 | u128::from(run.0);
+    /// A millisecond has this many blobs of a run.
+    pub const SEQUENCES: u64 = 1 << 12;
+
+    /// The `sequence`-th blob that `run` begins in this millisecond, below
+    /// [`SEQUENCES`](Self::SEQUENCES).
+    pub fn new(milliseconds: u64, pool: PoolId, sequence: u16, run: RunId) -> Self {
+        let place = u16::from(pool.0) << 12 | sequence % (1 << 12);
+        let id = u128::from(milliseconds) << 80 | u128::from(place) << 64 | u128::from(run.0);
         Self(id.to_be_bytes())
+    }
+
+    /// The pool that holds the blob.
+    pub fn pool(self) -> PoolId {
+        PoolId((u128::from_be_bytes(self.0) >> 76) as u8 & 15)
     }
 
     /// The run that wrote the blob.
@@ -63,11 +93,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_sort_by_time_and_carry_their_run() {
+    fn ids_sort_by_time_and_carry_their_pool_and_their_run() {
         let run = RunId(u64::MAX - 1);
-        let ids = [(1, 0), (1, 1), (1, u16::MAX), (2, 0), (1 << 47, 0)]
-            .map(|(ms, sequence)| BlobId::new(ms, sequence, run));
+        let [first, last] = [0, 15].map(|number| PoolId::new(number).unwrap());
+        let ids = [
+            (1, first, 0),
+            (1, first, 1),
+            (1, first, 4095),
+            (1, last, 0),
+            (2, first, 0),
+            (1 << 47, last, 4095),
+        ]
+        .map(|(ms, pool, sequence)| BlobId::new(ms, pool, sequence, run));
         assert!(ids.is_sorted());
+        assert_eq!(ids.map(|id| id.pool().number()), [0, 0, 0, 15, 0, 15]);
+        assert!(PoolId::new(16).is_none());
         assert!(ids.iter().all(|id| id.to_string().ends_with("fffffffffffffffe")));
         assert!(ids.iter().all(|id| id.run() == run));
         assert!(ids.iter().all(|id| id.to_string().parse() == Ok(*id)));

@@ -9,11 +9,13 @@ pub mod conformance;
 pub mod files;
 mod id;
 pub mod memory;
+mod pools;
 pub mod table;
 
 pub use files::Files;
-pub use id::{BlobId, RunId, StoreId};
+pub use id::{BlobId, PoolId, RunId, StoreId};
 pub use memory::Memory;
+pub use pools::Pools;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -30,6 +32,9 @@ pub enum Error {
     /// There is no such blob.
     #[error("no blob {0}")]
     NotFound(BlobId),
+    /// The pool that the blob lies in is not configured.
+    #[error("blob {0} lies in pool {n}, which is not configured", n = .0.pool().number())]
+    NoPool(BlobId),
     /// The id was used before.
     #[error("blob {0} exists already")]
     Exists(BlobId),
@@ -126,4 +131,11 @@ pub trait BlobReader: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Error::Damaged`] if any chunk that the range touches is not as it was written.
     async fn read(&self, range: Range<u64>) -> Result<Bytes, Error>;
+
+    /// CRC-64/XZ of a range, whatever its size: from running checksums, and from the chunks at its two
+    /// ends where it is ragged, which are read and verified.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    async fn crc64(&self, range: Range<u64>) -> Result<u64, Error>;
 }

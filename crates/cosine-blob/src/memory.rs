@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 
-use crate::table::TableBuilder;
+use crate::table::{TableBuilder, crc64};
 use crate::{BlobId, BlobReader, BlobWriter, Blobs, Error, Finished, StoreId};
 
 /// Blobs in a map. Clones share it.
@@ -131,5 +131,9 @@ impl BlobReader for Blob {
             out.extend_from_slice(piece.get(from..to).ok_or(Error::OutOfRange(self.id))?);
         }
         Ok(out.freeze())
+    }
+
+    async fn crc64(&self, range: Range<u64>) -> Result<u64, Error> {
+        Ok(crc64(&self.read(range).await?))
     }
 }

@@ -25,6 +25,11 @@ pub fn crc64_combine(first: u64, second: u64, length: u64) -> u64 {
     crc_fast::checksum_combine(CrcAlgorithm::Crc64Xz, first, second, length)
 }
 
+/// The CRC-64/XZ of what follows a front in a run of bytes: `length` bytes.
+pub fn crc64_behind(front: u64, whole: u64, length: u64) -> u64 {
+    whole ^ crc64_combine(front, 0, length)
+}
+
 /// Running checksums, one for each chunk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
@@ -115,6 +120,8 @@ mod tests {
         assert_eq!(crc64_continue(crc64(b"1234"), b"56789"), crc64(b"123456789"));
         assert_eq!(crc64_combine(crc64(b"1234"), crc64(b"56789"), 5), crc64(b"123456789"));
         assert_eq!(crc64_combine(0, crc64(b"1234"), 4), crc64(b"1234"));
+        assert_eq!(crc64_behind(crc64(b"1234"), crc64(b"123456789"), 5), crc64(b"56789"));
+        assert_eq!(crc64_behind(crc64(b"1234"), crc64(b"1234"), 0), 0);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use cosine_blob::conformance::{self, pattern};
-use cosine_blob::{BlobId, Blobs, CHUNK_BYTES, Error, Files, Memory, RunId};
+use cosine_blob::{BlobId, Blobs, CHUNK_BYTES, Error, Files, Memory, PoolId, RunId};
 
 #[tokio::test]
 async fn memory_conforms() {
@@ -33,7 +33,7 @@ async fn files_conform() {
 async fn damage_is_reported_and_never_served() {
     let directory = tempfile::tempdir().unwrap();
     let blobs = Files::open(directory.path(), Default::default()).unwrap();
-    let id = BlobId::new(5, 0, RunId(1));
+    let id = BlobId::new(5, PoolId::default(), 0, RunId(1));
     let data = pattern(CHUNK_BYTES + 100);
     blobs.create(id).finish(data.clone()).await.unwrap();
     let path = find(directory.path().into(), &id.to_string()).unwrap();
@@ -52,7 +52,7 @@ async fn damage_is_reported_and_never_served() {
         fs::write(&path, &whole[..length]).unwrap();
         assert!(matches!(read().await, Err(Error::Damaged(..))), "cut to {length}");
     }
-    let other = BlobId::new(5, 256, RunId(1));
+    let other = BlobId::new(5, PoolId::default(), 256, RunId(1));
     fs::write(path.with_file_name(other.to_string()), &whole).unwrap();
     let swapped = blobs.open(other).await;
     assert!(matches!(swapped, Err(Error::Damaged(..) | Error::NotFound(_))), "{swapped:?}");
@@ -63,7 +63,7 @@ async fn damage_is_reported_and_never_served() {
 async fn ranges_do_not_depend_on_other_chunks() {
     let directory = tempfile::tempdir().unwrap();
     let blobs = Files::open(directory.path(), Default::default()).unwrap();
-    let id = BlobId::new(5, 0, RunId(1));
+    let id = BlobId::new(5, PoolId::default(), 0, RunId(1));
     let data = pattern(CHUNK_BYTES * 3);
     blobs.create(id).finish(data.clone()).await.unwrap();
     let path = find(directory.path().into(), &id.to_string()).unwrap();

@@ -1,11 +1,44 @@
 //! From names to resources that the caller may use.
 
 use cosine_access::{Acls, Caller, Permission, decide, owns};
-use cosine_store::{Bucket, BucketName, Error, ObjectAcl, ObjectKey, Version};
+use cosine_store::{
+    Bucket, BucketName, DeleteMarker, Error, ObjectAcl, ObjectKey, ObjectKind, Version, VersionId,
+};
+use cosine_wire::header::name;
 use cosine_wire::{ApiError, Code};
 
 use crate::Api;
 use crate::error::store_error;
+use crate::params::show_version_id;
+
+/// Between the look at a key and the use of what was seen, the key may be written anew and the old
+/// content collected: then one looks again. What is gone this many times in a row is damaged.
+pub const LOOKS_MAX: usize = 10;
+
+/// An object that is to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Its bucket.
+    pub bucket: &'a BucketName,
+    /// The region in which the bucket must live.
+    pub region: Option<&'a str>,
+    /// Its key.
+    pub key: &'a ObjectKey,
+    /// Which version; `None` for the current one.
+    pub id: Option<VersionId>,
+    /// The answer where the version that is named is a delete marker.
+    pub named_marker: Code,
+}
+
+impl Wanted<'_> {
+    /// The answer where a delete marker stands in the place of the version.
+    fn hidden_by(&self, marker: DeleteMarker) -> ApiError {
+        let code = if self.id.is_some() { self.named_marker } else { Code::NoSuchKey };
+        ApiError::from(code)
+            .with_header(name::DELETE_MARKER, "true".to_owned())
+            .with_header(name::VERSION_ID, show_version_id(marker.id()))
+    }
+}
 
 impl Api {
     /// Finds a bucket in its region and lets the caller in.
@@ -24,32 +57,63 @@ impl Api {
         Ok(bucket)
     }
 
-    /// Finds an object that the caller may read.
+    /// Finds an object that the caller may read; where it is a symlink, what it points at, which the
+    /// caller must be allowed to read as well.
     ///
     /// # Errors
-    /// As [`bucket`](Self::bucket), and 404 `NoSuchKey`; who may not list the bucket does not learn
-    /// which keys it lacks.
+    /// As [`bucket`](Self::bucket), 404 `NoSuchKey` and `NoSuchVersion`, and what is wanted for a delete
+    /// marker; who may not list the bucket does not learn which keys it lacks. 400 `InvalidRequest` for
+    /// a symlink to a symlink.
     pub async fn readable_object(
         &self,
-        name: &BucketName,
-        region: Option<&str>,
-        key: &ObjectKey,
+        wanted: &Wanted<'_>,
         caller: Caller,
     ) -> Result<(Bucket, Version), ApiError> {
-        let bucket = self.find(name, region).await?;
-        match self.store.object(&bucket, key).await {
-            Ok(version) => {
-                self.permit(&bucket, version.acl, caller, Permission::ReadObject).await?;
-                Ok((bucket, version))
+        let bucket = self.find(wanted.bucket, wanted.region).await?;
+        for _ in 0..LOOKS_MAX {
+            let version = self.permitted(&bucket, wanted, caller).await?;
+            if version.kind != ObjectKind::Symlink {
+                return Ok((bucket, version));
             }
-            Err(Error::NoSuchKey) => {
-                self.permit(&bucket, ObjectAcl::Default, caller, Permission::ReadBucket).await?;
-                Err(Code::NoSuchKey.into())
-            }
-            Err(error) => Err(store_error(error)),
+            let target = match self.store.symlink_target(&version).await {
+                Err(Error::Gone) => continue,
+                target => target.map_err(store_error)?,
+            };
+            let wanted = Wanted { key: &target, id: None, ..*wanted };
+            let version = self.permitted(&bucket, &wanted, caller).await?;
+            return match version.kind {
+                ObjectKind::Symlink => Err(ApiError::new(
+                    Code::InvalidRequest,
+                    "A symlink that points at a symlink is not followed.",
+                )),
+                _ => Ok((bucket, version)),
+            };
         }
+        Err(store_error(Error::Gone))
     }
 
+    /// Finds a version that the caller may read, as it is.
+    async fn permitted(
+        &self,
+        bucket: &Bucket,
+        wanted: &Wanted<'_>,
+        caller: Caller,
+    ) -> Result<Version, ApiError> {
+        let missing = match self.store.object(bucket, wanted.key, wanted.id).await {
+            Ok(version) => {
+                self.permit(bucket, version.acl, caller, Permission::ReadObject).await?;
+                return Ok(version);
+            }
+            Err(Error::NoSuchKey) => Code::NoSuchKey.into(),
+            Err(Error::NoSuchVersion) => Code::NoSuchVersion.into(),
+            Err(Error::DeleteMarker(marker)) => wanted.hidden_by(marker),
+            Err(error) => return Err(store_error(error)),
+        };
+        self.permit(bucket, ObjectAcl::Default, caller, Permission::ReadBucket).await?;
+        Err(missing)
+    }
+
+    /// Finds a bucket in its region.
     async fn find(&self, name: &BucketName, region: Option<&str>) -> Result<Bucket, ApiError> {
         let bucket = self.store.bucket(name).await.map_err(store_error)?;
         if region.is_some_and(|region| region != bucket.region()) {

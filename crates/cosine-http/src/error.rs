@@ -1,7 +1,10 @@
 //! What the store says, in COS's codes.
 
 use cosine_store::{Error, Rejection, SourceError};
+use cosine_wire::header::name;
 use cosine_wire::{ApiError, Code};
+
+use crate::params::show_version_id;
 
 /// The answer to a failed operation. What is our own fault is logged whole and answered with a
 /// code that says nothing of our insides.
@@ -9,6 +12,31 @@ pub fn store_error(error: Error) -> ApiError {
     match error {
         Error::NoSuchBucket => Code::NoSuchBucket.into(),
         Error::NoSuchKey => Code::NoSuchKey.into(),
+        Error::NoSuchVersion => Code::NoSuchVersion.into(),
+        Error::DeleteMarker(marker) => ApiError::from(Code::NoSuchKey)
+            .with_header(name::DELETE_MARKER, "true".to_owned())
+            .with_header(name::VERSION_ID, show_version_id(marker.id())),
+        Error::NoSuchUpload => Code::NoSuchUpload.into(),
+        Error::NoSuchPart(number) => ApiError::new(
+            Code::InvalidPart,
+            format!("Part {number} could not be found, or its entity tag is another one."),
+        ),
+        Error::PartOrder => Code::InvalidPartOrder.into(),
+        Error::PartTooSmall => Code::EntityTooSmall.into(),
+        Error::EntityTooLarge => Code::EntityTooLarge.into(),
+        Error::AppendPosition(length) => ApiError::from(Code::AppendPositionErr)
+            .with_header(name::NEXT_APPEND_POSITION, length.to_string()),
+        Error::NotAppendable => Code::ObjectNotAppendable.into(),
+        Error::Versioned => ApiError::new(
+            Code::InvalidBucketState,
+            "Objects are not appended to in a bucket that keeps versions, or did.",
+        ),
+        Error::NotArchived => Code::RestoreNonArchiveObject.into(),
+        Error::RestoreInProgress => Code::RestoreAlreadyInProgress.into(),
+        Error::FetchMismatch => ApiError::new(
+            Code::ServiceUnavailable,
+            "The other region sent other bytes than it announced.",
+        ),
         Error::BucketExists => Code::BucketAlreadyOwnedByYou.into(),
         Error::TooManyBuckets => Code::TooManyBuckets.into(),
         Error::BucketNotEmpty => Code::BucketNotEmpty.into(),
@@ -17,6 +45,11 @@ pub fn store_error(error: Error) -> ApiError {
             Code::InvalidRequest,
             "The object would be copied onto itself with nothing changed: set \
              x-cos-metadata-directive to Replaced.",
+        ),
+        Error::Rejected(Rejection::NotRestored) => Code::InvalidObjectState.into(),
+        Error::Rejected(Rejection::TooLarge) => ApiError::new(
+            Code::EntityTooLarge,
+            "More than 5 GB would have to move within one request: use Upload Part - Copy.",
         ),
         Error::DigestMismatch => Code::BadDigest.into(),
         Error::Source(error) => source_error(error),

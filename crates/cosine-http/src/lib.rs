@@ -10,6 +10,7 @@ mod admin;
 mod authorise;
 mod body;
 mod connection;
+mod deferred;
 mod error;
 mod figures;
 pub mod limits;
@@ -55,6 +56,13 @@ pub struct Settings {
     pub collector: CollectorOptions,
     /// How much clients may hold.
     pub limits: Limits,
+}
+
+impl Settings {
+    /// The number of the account that owns the buckets of an APPID; 0 for one that is not known here.
+    fn owner_uin(&self, appid: u64) -> u64 {
+        self.keyring.uin_of(appid).unwrap_or_default()
+    }
 }
 
 /// The regions of a deployment.

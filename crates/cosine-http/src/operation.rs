@@ -192,8 +192,8 @@ operations! {
     DeleteBucketPolicy DELETE Bucket [Query "policy"] [] [] "DeleteBucketPolicy" "DeleteBucketPolicy" Planned;
     GetBucketReferer GET Bucket [Query "referer"] [] [] "GetBucketReferer" "" NotSetDocument("<RefererConfiguration/>");
     PutBucketReferer PUT Bucket [Query "referer"] [] [] "PutBucketReferer" "" Planned;
-    GetBucketVersioning GET Bucket [Query "versioning"] [] [] "GetBucketVersioning" "GetBucketVersioning" NotSetDocument("<VersioningConfiguration/>");
-    PutBucketVersioning PUT Bucket [Query "versioning"] [] [] "PutBucketVersioning" "PutBucketVersioning" Planned;
+    GetBucketVersioning GET Bucket [Query "versioning"] [] [] "GetBucketVersioning" "GetBucketVersioning" Built;
+    PutBucketVersioning PUT Bucket [Query "versioning"] [] [] "PutBucketVersioning" "PutBucketVersioning" Built;
     GetBucketReplication GET Bucket [Query "replication"] [] [] "GetBucketReplication" "GetReplicationConfiguration" NotSet(Code::ReplicationConfigurationNotFoundError);
     PutBucketReplication PUT Bucket [Query "replication"] [] [] "PutBucketReplication" "PutReplicationConfiguration" Planned;
     DeleteBucketReplication DELETE Bucket [Query "replication"] [] [] "DeleteBucketReplication" "PutReplicationConfiguration" Planned;
@@ -235,9 +235,9 @@ operations! {
     GetBucketStrictSignature GET Bucket [Query "strict-signature"] [] [] "GetBucketStrictSignature" "" Planned;
     PutBucketStrictSignature PUT Bucket [Query "strict-signature"] [] [] "PutBucketStrictSignature" "" Planned;
     DeleteBucketStrictSignature DELETE Bucket [Query "strict-signature"] [] [] "DeleteBucketStrictSignature" "" Planned;
-    GetBucketLocation GET Bucket [Query "location"] [] [] "GetBucketLocation" "GetBucketLocation" Planned;
-    GetBucketObjectVersions GET Bucket [Query "versions"] ["prefix" "delimiter" "encoding-type" "key-marker" "version-id-marker" "max-keys"] [] "GetBucketObjectVersions" "ListBucketVersions" Planned;
-    ListMultipartUploads GET Bucket [Query "uploads"] ["prefix" "delimiter" "encoding-type" "key-marker" "upload-id-marker" "max-uploads"] [] "ListMultipartUploads" "ListBucketMultipartUploads" Planned;
+    GetBucketLocation GET Bucket [Query "location"] [] [] "GetBucketLocation" "GetBucketLocation" Built;
+    GetBucketObjectVersions GET Bucket [Query "versions"] ["prefix" "delimiter" "encoding-type" "key-marker" "version-id-marker" "max-keys"] [] "GetBucketObjectVersions" "ListBucketVersions" Built;
+    ListMultipartUploads GET Bucket [Query "uploads"] ["prefix" "delimiter" "encoding-type" "key-marker" "upload-id-marker" "max-uploads"] [] "ListMultipartUploads" "ListBucketMultipartUploads" Built;
     DeleteMultipleObjects POST Bucket [Query "delete"] [] [] "DeleteMultipleObjects" "DeleteObject" Built;
     PostObject POST Bucket [] [] [] "PostObject" "PutObject" Planned;
     GetBucket GET Bucket [] ["prefix" "delimiter" "marker" "max-keys" "encoding-type"] [] "GetBucket" "ListBucket" Built;
@@ -252,16 +252,19 @@ operations! {
     DeleteObjectTagging DELETE Object [Query "tagging"] ["versionId"] [] "DeleteObjectTagging" "DeleteObjectTagging" Built;
     GetObjectRetention GET Object [Query "retention"] [] [] "GetObjectRetention" "GetObjectRetention" Planned;
     PutObjectRetention PUT Object [Query "retention"] [] [] "PutObjectRetention" "PutObjectRetention" Planned;
-    GetSymlink GET Object [Query "symlink"] ["versionId"] [] "GetSymlink" "" Planned;
-    PutSymlink PUT Object [Query "symlink"] [] [] "PutSymlink" "" Planned;
-    ListParts GET Object [Query "uploadId"] ["max-parts" "part-number-marker" "encoding-type"] [] "ListParts" "ListMultipartUploadParts" Planned;
-    UploadPartCopy PUT Object [Query "uploadId", Header "x-cos-copy-source"] ["partNumber"] [] "UploadPartCopy" "PutObject" Planned;
-    UploadPart PUT Object [Query "uploadId"] ["partNumber"] [] "UploadPart" "PutObject" Planned;
-    InitiateMultipartUpload POST Object [Query "uploads"] [] [] "InitiateMultipartUpload" "PutObject" Planned;
-    CompleteMultipartUpload POST Object [Query "uploadId"] [] [] "CompleteMultipartUpload" "PutObject" Planned;
-    AbortMultipartUpload DELETE Object [Query "uploadId"] [] [] "AbortMultipartUpload" "AbortMultipartUpload" Planned;
-    AppendObject POST Object [Query "append"] ["position"] [] "AppendObject" "" Planned;
-    PostObjectRestore POST Object [Query "restore"] ["versionId"] [] "PostObjectRestore" "RestoreObject" Planned;
+    GetSymlink GET Object [Query "symlink"] ["versionId"] [] "GetSymlink" "" Built;
+    PutSymlink PUT Object [Query "symlink"] [] ["x-cos-symlink-target" "x-cos-tagging" "x-cos-acl" "x-cos-forbid-overwrite" "x-cos-meta-*"] "PutSymlink" "" Built;
+    ListParts GET Object [Query "uploadId"] ["max-parts" "part-number-marker" "encoding-type"] [] "ListParts" "ListMultipartUploadParts" Built;
+    UploadPartCopy PUT Object [Query "uploadId", Header "x-cos-copy-source"] ["partNumber"] [
+        "x-cos-copy-source-range" "x-cos-copy-source-if-match" "x-cos-copy-source-if-none-match"
+        "x-cos-copy-source-if-modified-since" "x-cos-copy-source-if-unmodified-since"
+    ] "UploadPartCopy" "PutObject" Built;
+    UploadPart PUT Object [Query "uploadId"] ["partNumber"] [] "UploadPart" "PutObject" Built;
+    InitiateMultipartUpload POST Object [Query "uploads"] [] ["x-cos-tagging" "x-cos-storage-class" "x-cos-acl" "x-cos-forbid-overwrite" "x-cos-meta-*"] "InitiateMultipartUpload" "PutObject" Built;
+    CompleteMultipartUpload POST Object [Query "uploadId"] [] ["x-cos-forbid-overwrite"] "CompleteMultipartUpload" "PutObject" Built;
+    AbortMultipartUpload DELETE Object [Query "uploadId"] [] [] "AbortMultipartUpload" "AbortMultipartUpload" Built;
+    AppendObject POST Object [Query "append"] ["position"] ["x-cos-tagging" "x-cos-storage-class" "x-cos-acl" "x-cos-meta-*"] "AppendObject" "" Built;
+    PostObjectRestore POST Object [Query "restore"] ["versionId"] [] "PostObjectRestore" "RestoreObject" Built;
     SelectObjectContent POST Object [Query "select"] ["select-type"] [] "GetObject" "GetObject" Planned;
     PutObjectCopy PUT Object [Header "x-cos-copy-source"] [] [
         "x-cos-metadata-directive" "x-cos-tagging-directive" "x-cos-tagging" "x-cos-copy-source-if-match"

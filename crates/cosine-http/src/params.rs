@@ -3,12 +3,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cosine_access::Caller;
-use cosine_store::{Attributes, BucketAcl, ObjectAcl, StorageClass};
-use cosine_wire::header::{META_BYTES_MAX, META_PREFIX, STORAGE_CLASSES, SYSTEM_METADATA, name};
+use cosine_store::{Attributes, BucketAcl, ObjectAcl, StorageClass, UploadId, VersionId, Zones};
+use cosine_wire::header::{META_BYTES_MAX, META_PREFIX, SYSTEM_METADATA, name};
+use cosine_wire::id::{parse_version_id, version_id as version_text};
 use cosine_wire::tags::Tags;
 use cosine_wire::{ApiError, Code};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
+use md5::{Digest, Md5};
 
 use crate::request::Request;
 
@@ -66,28 +68,77 @@ pub fn tags(request: &Request) -> Result<Vec<(String, String)>, ApiError> {
     Ok(tags)
 }
 
-/// `x-cos-storage-class`: names in any case (C86). 400 `InvalidArgument` for unknown ones, 400
-/// `MAZOperationNotSupportOnOAZBucket` for multi-AZ ones, 501 for those that are not built.
-pub fn storage_class(request: &Request) -> Result<StorageClass, ApiError> {
+/// `x-cos-storage-class`: names in any case (C86), and those of the bucket's kind (C89). 400
+/// `InvalidArgument` for unknown ones, `MAZOperationNotSupportOnOAZBucket` and
+/// `OAZOperationNotSupportOnMAZBucket` for those of the other kind.
+pub fn storage_class(request: &Request, zones: Zones) -> Result<StorageClass, ApiError> {
     let Some(value) = request.header(name::STORAGE_CLASS)? else {
-        return Ok(StorageClass::Standard);
+        return Ok(StorageClass::default_in(zones));
     };
-    let mut built = StorageClass::ALL.into_iter();
-    if let Some(class) = built.find(|class| class.as_str().eq_ignore_ascii_case(value)) {
-        return Ok(class);
+    let class = StorageClass::named(value).ok_or_else(|| {
+        ApiError::new(Code::InvalidArgument, format!("{value} is not a storage class."))
+    })?;
+    match (class.zones(), zones) {
+        (Zones::Several, Zones::One) => Err(Code::MAZOperationNotSupportOnOAZBucket.into()),
+        (Zones::One, Zones::Several) => Err(Code::OAZOperationNotSupportOnMAZBucket.into()),
+        _ => Ok(class),
     }
-    let class = STORAGE_CLASSES.iter().find(|class| class.eq_ignore_ascii_case(value));
-    match class.copied() {
-        Some(class) if class.starts_with("MAZ_") => {
-            Err(Code::MAZOperationNotSupportOnOAZBucket.into())
-        }
-        Some(class) => Err(ApiError::new(
-            Code::NotImplemented,
-            format!("Storage class {class} is not implemented yet."),
-        )),
-        None => {
-            Err(ApiError::new(Code::InvalidArgument, format!("{value} is not a storage class.")))
-        }
+}
+
+/// The `versionId` that a request names; an empty one is none. 404 `NoSuchVersion` for what no version
+/// can be named.
+pub fn version_id(request: &Request) -> Result<Option<VersionId>, ApiError> {
+    match request.query.get("versionId").filter(|id| !id.is_empty()) {
+        None => Ok(None),
+        Some(id) => read_version_id(id).map(Some),
+    }
+}
+
+/// Reads a version id. 404 `NoSuchVersion` for what no version can be named.
+pub fn read_version_id(id: &str) -> Result<VersionId, ApiError> {
+    match id {
+        "null" => Ok(VersionId::Null),
+        id => parse_version_id(id).map(VersionId::Order).ok_or_else(|| Code::NoSuchVersion.into()),
+    }
+}
+
+/// A version id as clients see it.
+pub fn show_version_id(id: VersionId) -> String {
+    match id {
+        VersionId::Null => "null".to_owned(),
+        VersionId::Order(order) => version_text(order),
+    }
+}
+
+/// The `uploadId` that a request names. 404 `NoSuchUpload` for what was never given out.
+pub fn upload_id(request: &Request) -> Result<UploadId, ApiError> {
+    let id = request.query.get("uploadId").unwrap_or_default();
+    UploadId::parse(id).ok_or_else(|| Code::NoSuchUpload.into())
+}
+
+/// The `partNumber` that a request names. 400 `InvalidArgument` for what is none from 1 to 10,000 (U11).
+pub fn part_number(request: &Request) -> Result<u16, ApiError> {
+    let number = request.query.get("partNumber").and_then(|number| number.parse().ok());
+    number.filter(|number| (1..=cosine_store::PART_NUMBER_MAX).contains(number)).ok_or_else(|| {
+        ApiError::new(Code::InvalidArgument, "partNumber is a number from 1 to 10000.")
+    })
+}
+
+/// `encoding-type`: `url`, or nothing. 400 `InvalidArgument`.
+pub fn url_encoded(request: &Request) -> Result<bool, ApiError> {
+    match request.query.get("encoding-type").unwrap_or_default() {
+        "" => Ok(false),
+        "url" => Ok(true),
+        _ => Err(ApiError::new(Code::InvalidArgument, "encoding-type is url or absent.")),
+    }
+}
+
+/// `delimiter`: one character, or nothing. 400 `InvalidDelimiter`.
+pub fn delimiter(request: &Request) -> Result<String, ApiError> {
+    let delimiter = request.query.get("delimiter").unwrap_or_default();
+    match delimiter.chars().count() {
+        0 | 1 => Ok(delimiter.to_owned()),
+        _ => Err(Code::InvalidDelimiter.into()),
     }
 }
 
@@ -141,6 +192,19 @@ pub fn content_md5(request: &Request) -> Result<Option<[u8; 16]>, ApiError> {
     let digest = STANDARD.decode(value.as_bytes().trim_ascii()).ok();
     let digest = digest.and_then(|bytes| bytes.try_into().ok()).ok_or(Code::InvalidDigest)?;
     Ok(Some(digest))
+}
+
+/// Reads a small body and holds it against its `Content-MD5`, if it has one. 400 `XMLSizeLimit`,
+/// `BadDigest`, `InvalidDigest`.
+pub async fn small_body(request: &mut Request, bytes_max: u64) -> Result<Vec<u8>, ApiError> {
+    let digest = content_md5(request)?;
+    let body = request.body.collect(bytes_max, Code::XMLSizeLimit).await?;
+    match digest {
+        Some(digest) if <[u8; 16]>::from(Md5::digest(&body)) != digest => {
+            Err(Code::BadDigest.into())
+        }
+        _ => Ok(body),
+    }
 }
 
 /// A page size: `1` to `max`; more is clamped.

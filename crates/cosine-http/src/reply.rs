@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 
 use crate::activity::Sending;
+use crate::deferred::Deferred;
 use crate::limits::Share;
 
 /// A piece of an answer over HTTP/2 has at most this many bytes: only when a piece is asked for is it
@@ -58,6 +59,18 @@ impl Reply {
         Self { body, ..Self::empty(StatusCode::OK) }.with_xml_type()
     }
 
+    /// An XML document that goes in chunks, without a length.
+    pub fn chunked_xml(document: String) -> Self {
+        let body = ReplyBody::Chunked(Some(document.into()));
+        Self { body, ..Self::empty(StatusCode::OK) }.with_xml_type()
+    }
+
+    /// An XML document that is still to be found out.
+    pub fn deferred_xml(body: Deferred) -> Self {
+        let body = ReplyBody::Deferred(body);
+        Self { body, ..Self::empty(StatusCode::OK) }.with_xml_type()
+    }
+
     /// Holds the memory of the body until it is sent.
     pub fn holding(mut self, memory: Option<Share>) -> Self {
         self.held.memory = memory;
@@ -94,6 +107,8 @@ pub enum ReplyBody {
     Chunked(Option<Bytes>),
     /// An object's bytes.
     Object(ObjectBody),
+    /// The result of work that is under way.
+    Deferred(Deferred),
 }
 
 impl Body for ReplyBody {
@@ -107,6 +122,9 @@ impl Body for ReplyBody {
         let piece = match self.get_mut() {
             Self::Whole(bytes) => Some(std::mem::take(bytes)).filter(|bytes| !bytes.is_empty()),
             Self::Chunked(bytes) => bytes.take(),
+            Self::Deferred(body) => {
+                return body.poll_next(context).map(|piece| piece.map(|b| Ok(Frame::data(b))));
+            }
             Self::Object(body) => {
                 return body
                     .poll_next(context)
@@ -120,6 +138,7 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
             Self::Chunked(bytes) => bytes.is_none(),
+            Self::Deferred(body) => body.is_over(),
             Self::Object(body) => body.left == 0,
         }
     }
@@ -127,7 +146,7 @@ impl Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Chunked(_) => SizeHint::default(),
+            Self::Chunked(_) | Self::Deferred(_) => SizeHint::default(),
             Self::Object(body) => SizeHint::with_exact(body.left),
         }
     }

@@ -20,6 +20,10 @@ const HEADER_BYTES_MAX: usize = 32 << 10;
 pub struct Request {
     /// Where it is addressed.
     pub target: Target,
+    /// Where it was sent, with its port.
+    pub authority: String,
+    /// The path, decoded once.
+    pub path: String,
     /// The decoded query.
     pub query: Query,
     /// The headers, as sent.

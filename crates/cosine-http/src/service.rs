@@ -22,7 +22,7 @@ use crate::body::{Terms, Upload};
 use crate::meter::{Meter, Metered};
 use crate::metrics::{Label, Outcome};
 use crate::operation::{self, Ask, Row, Scope, State};
-use crate::reply::{Outgoing, Reply};
+use crate::reply::{Outgoing, Reply, ReplyBody};
 use crate::request::{Head, Request, Target};
 use crate::system::{self, Endpoint};
 use crate::{Api, admin, ops};
@@ -87,7 +87,11 @@ impl Api {
         let answer = pin!(self.answer(routed, upload));
         let answered = answer.instrument(meter.span()).await;
         let (reply, outcome) = match answered {
-            Ok(reply) => {
+            Ok(mut reply) => {
+                if let ReplyBody::Deferred(body) = &mut reply.body {
+                    let resource = Head::resource(&parts);
+                    body.explain_errors(resource, request_id.clone(), new_trace_id());
+                }
                 let outcome = Outcome::plain(reply.status);
                 (reply, outcome)
             }
@@ -141,8 +145,8 @@ impl Api {
         refuse_unknown(row, &head)?;
         // What is answered before this line is answered under any load.
         let slot = self.requests.take(1).await?;
-        let Head { query, headers, .. } = head;
-        let request = Request { target, query, headers, caller, body };
+        let Head { authority, path, query, headers, .. } = head;
+        let request = Request { target, authority, path, query, headers, caller, body };
         let mut reply = ops::run(self, row, request).await?;
         reply.held.request = Some(slot);
         Ok(reply)
@@ -231,14 +235,13 @@ fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
         ApiError::new(Code::NotImplemented, format!("{what} is not implemented here."))
     };
     let is_read = head.method == Method::GET || head.method == Method::HEAD;
-    for (param, value) in head.query.iter() {
+    for (param, _) in head.query.iter() {
         let lower = param.to_ascii_lowercase();
         let (operator, _) = lower.split_once('/').unwrap_or((&lower, ""));
         let asks_for_more = REFUSED_ON_READ.contains(&operator);
-        let version = lower == "versionid" && !value.is_empty();
         // Links to objects carry parameters that nobody knows; nothing else does.
         let may_be_unknown = is_read && row.scope == Scope::Object;
-        if version || asks_for_more || !(may_be_unknown || row.knows_param(param)) {
+        if asks_for_more || !(may_be_unknown || row.knows_param(param)) {
             return Err(not_implemented(param));
         }
     }
@@ -261,12 +264,16 @@ fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The answer to a request that failed.
-fn refuse(error: &ApiError, parts: &Parts, request_id: &str) -> Reply {
+fn new_trace_id() -> String {
     let mut random = [0; 48];
     // Without random bytes the trace id is dull, but the answer stands.
     let _ = getrandom::fill(&mut random);
-    let trace_id = trace_id(random);
+    trace_id(random)
+}
+
+/// The answer to a request that failed.
+fn refuse(error: &ApiError, parts: &Parts, request_id: &str) -> Reply {
+    let trace_id = new_trace_id();
     let status =
         StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = if parts.method == Method::HEAD || status == StatusCode::NOT_MODIFIED {

@@ -18,6 +18,8 @@ pub async fn all<K: Kv>(mut open: impl FnMut() -> K) {
     refused_commits_change_nothing(&open()).await;
     scans_walk_both_ways_in_pages(&open()).await;
     a_delimiter_folds_keys(&open()).await;
+    a_delimiter_in_the_suffix_is_none(&open()).await;
+    pages_that_are_scanned_together_are_one_snapshot(Arc::new(open())).await;
     sixty_four_readers_of_one_row_do_not_conflict(Arc::new(open())).await;
     of_concurrent_writers_of_one_row_one_wins_each_round(Arc::new(open())).await;
 }
@@ -148,7 +150,7 @@ async fn a_delimiter_folds_keys<K: Kv>(kv: &K) {
         end: Some("p0".into()),
         direction,
         limit,
-        skip: Some(Skip { from: 2, delimiter: b"/".into() }),
+        skip: Some(Skip::new(2, "/")),
     };
     use Direction::{Backward, Forward};
     let table = [
@@ -162,6 +164,33 @@ async fn a_delimiter_folds_keys<K: Kv>(kv: &K) {
         let expected = expected.into_iter().map(str::to_owned).collect();
         assert_eq!(keys(kv, scan.clone()).await, (expected, more), "{scan:?}");
     }
+}
+
+async fn a_delimiter_in_the_suffix_is_none<K: Kv>(kv: &K) {
+    must(kv, ["s/a/1//", "s/a/2//", "s/b//", "s/c/x"].map(|k| put(k, "")).into()).await;
+    let skip = Some(Skip { suffix: 2, ..Skip::new(2, "/") });
+    let scan = Scan { skip, ..Scan::prefix(b"s/", 9) };
+    let expected = vec!["s/a/*".to_owned(), "s/b//".to_owned(), "s/c/x".to_owned()];
+    assert_eq!(keys(kv, scan).await, (expected, false));
+}
+
+/// Two ranges between which a writer moves a row back and forth: each look at both finds it once.
+async fn pages_that_are_scanned_together_are_one_snapshot<K: Kv>(kv: Arc<K>) {
+    must(&*kv, vec![put("one/x", "")]).await;
+    let writer = Arc::clone(&kv);
+    let moves = tokio::spawn(async move {
+        for (from, to) in [("one/x", "two/x"), ("two/x", "one/x")].into_iter().cycle().take(200) {
+            must(&*writer, vec![Write::Delete(from.into()), put(to, "")]).await;
+        }
+    });
+    while !moves.is_finished() {
+        let scans = vec![Scan::prefix(b"one/", 9), Scan::prefix(b"two/", 9)];
+        let pages = kv.scan_together(scans).await.unwrap();
+        assert_eq!(pages.len(), 2, "a page for each range");
+        assert_eq!(pages.iter().map(|page| page.found.len()).sum::<usize>(), 1);
+        tokio::task::yield_now().await;
+    }
+    moves.await.unwrap();
 }
 
 async fn sixty_four_readers_of_one_row_do_not_conflict<K: Kv>(kv: Arc<K>) {

@@ -166,7 +166,13 @@ pub trait Kv: std::fmt::Debug + Send + Sync + 'static {
     async fn get(&self, key: &[u8]) -> Result<Option<Row>, Error>;
 
     /// Reads one page of rows; a page is one snapshot.
-    async fn scan(&self, scan: Scan) -> Result<Page, Error>;
+    async fn scan(&self, scan: Scan) -> Result<Page, Error> {
+        let mut pages = self.scan_together(vec![scan]).await?;
+        Ok(pages.pop().unwrap_or_default())
+    }
+
+    /// Reads a page of each of several ranges, in their order; together they are one snapshot.
+    async fn scan_together(&self, scans: Vec<Scan>) -> Result<Vec<Page>, Error>;
 
     /// Writes, if every condition holds. What is committed is durable and visible to every reader
     /// before this returns.

@@ -32,17 +32,21 @@ impl Kv for Memory {
         Ok(self.read().rows.get(key).cloned())
     }
 
-    async fn scan(&self, scan: Scan) -> Result<Page, Error> {
+    async fn scan_together(&self, scans: Vec<Scan>) -> Result<Vec<Page>, Error> {
         let state = self.read();
-        scan.run(|scan| {
-            let rows = match &scan.end {
-                Some(end) => state.rows.range(scan.start.clone()..end.clone()),
-                None => state.rows.range(scan.start.clone()..),
-            };
-            let item =
-                |(key, row): (&Vec<u8>, &Row)| Ok((key.clone(), row.value.clone(), row.revision));
-            scan.direction.walk(rows.map(item))
-        })
+        let page = |scan: Scan| {
+            scan.run(|scan| {
+                let rows = match &scan.end {
+                    Some(end) => state.rows.range(scan.start.clone()..end.clone()),
+                    None => state.rows.range(scan.start.clone()..),
+                };
+                let item = |(key, row): (&Vec<u8>, &Row)| {
+                    Ok((key.clone(), row.value.clone(), row.revision))
+                };
+                scan.direction.walk(rows.map(item))
+            })
+        };
+        scans.into_iter().map(page).collect()
     }
 
     async fn commit(&self, commit: Commit) -> Result<Outcome, Error> {

@@ -49,12 +49,19 @@ pub struct Skip {
     pub from: usize,
     /// Not empty.
     pub delimiter: Vec<u8>,
+    /// Bytes at the end of every key in which a delimiter is none.
+    pub suffix: usize,
 }
 
 impl Skip {
+    /// Folds at the first `delimiter` from byte `from` on, to the end of the key.
+    pub fn new(from: usize, delimiter: impl Into<Vec<u8>>) -> Self {
+        Self { from, delimiter: delimiter.into(), suffix: 0 }
+    }
+
     /// The common prefix that the key folds into, if any.
     pub fn fold<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
-        let rest = key.get(self.from..)?;
+        let rest = key.get(self.from..key.len().checked_sub(self.suffix)?)?;
         let at = rest.windows(self.delimiter.len().max(1)).position(|w| w == self.delimiter)?;
         key.get(..self.from + at + self.delimiter.len())
     }

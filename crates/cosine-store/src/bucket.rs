@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use crate::commit::{ATTEMPTS_MAX, Proof};
 use crate::id::{self, Uid};
-use crate::record::{BucketAcl, BucketAclRecord, BucketRecord, Gate, Record};
+use crate::record::{BucketAcl, BucketAclRecord, BucketRecord, Gate, Record, Versioning, Zones};
 use crate::{BucketName, Error, Store, key, run};
 
 /// An account may have this many buckets. A quota, not an invariant: creations at the same moment
@@ -28,6 +28,8 @@ pub struct NewBucket {
     pub region: String,
     /// What everyone may do with it.
     pub acl: BucketAcl,
+    /// Whether it is a multi-AZ bucket.
+    pub zones: Zones,
 }
 
 /// A bucket, as it was read.
@@ -56,6 +58,21 @@ impl Bucket {
     /// Seconds since 1970 UTC.
     pub fn created(&self) -> i64 {
         self.record.created
+    }
+
+    /// Whether it keeps older versions.
+    pub fn versioning(&self) -> Versioning {
+        self.record.versioning
+    }
+
+    /// Whether it keeps older versions, or ever did.
+    pub fn keeps_versions(&self) -> bool {
+        self.record.versioning != Versioning::Never
+    }
+
+    /// Whether it is a multi-AZ bucket.
+    pub fn zones(&self) -> Zones {
+        self.record.zones
     }
 
     pub(crate) fn uid(&self) -> Uid {
@@ -107,7 +124,14 @@ impl Store {
         }
         let uid = self.new_uid()?;
         let created = (self.now() / 1_000_000).cast_signed();
-        let record = BucketRecord { uid, region: new.region, created, gate: Gate::Open };
+        let record = BucketRecord {
+            uid,
+            region: new.region,
+            created,
+            gate: Gate::Open,
+            versioning: Versioning::Never,
+            zones: new.zones,
+        };
         let acl = key::bucket_acl(uid);
         let commit = Commit {
             conditions: vec![Condition::Absent(key.clone())],
@@ -163,7 +187,7 @@ impl Store {
         let mut bucket = self.bucket(name).await?;
         for _ in 0..ATTEMPTS_MAX {
             self.pass_gate(&mut bucket).await?;
-            let token = u64::from_be_bytes(id::random(&*self.inner.random)?);
+            let token = u64::from_be_bytes(id::random(self.random())?);
             let _active = ActiveFreeze::begin(self, token);
             let frozen = Gate::Frozen { run: self.inner.run.id.0, token };
             if !self.set_gate(&mut bucket, frozen).await? {
@@ -186,11 +210,12 @@ impl Store {
         Err(Error::Busy)
     }
 
-    /// Removes a frozen bucket; `false` if it holds something.
+    /// Removes a frozen bucket; `false` if it holds a version, a delete marker or an upload.
     async fn remove_if_empty(&self, bucket: &Bucket) -> Result<bool, Error> {
-        let heads = self.kv().scan(Scan::prefix(&key::heads(bucket.uid()), 1)).await?;
-        if !heads.found.is_empty() {
-            return Ok(false);
+        for prefix in [key::heads(bucket.uid()), key::uploads(bucket.uid(), "")] {
+            if self.any(&prefix).await? {
+                return Ok(false);
+            }
         }
         let row = key::bucket(&bucket.name);
         let commit = Commit {
@@ -201,6 +226,27 @@ impl Store {
             true => Ok(true),
             false => Err(Error::Busy), // others took this run for dead, and thawed
         }
+    }
+
+    /// Has the bucket keep older versions from now on, or no longer.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::Busy`].
+    pub async fn set_versioning(&self, bucket: &Bucket, enabled: bool) -> Result<(), Error> {
+        let mut bucket = bucket.clone();
+        let versioning = if enabled { Versioning::Enabled } else { Versioning::Suspended };
+        for _ in 0..ATTEMPTS_MAX {
+            self.pass_gate(&mut bucket).await?;
+            if bucket.record.versioning == versioning {
+                return Ok(());
+            }
+            let record = BucketRecord { versioning, ..bucket.record.clone() };
+            if self.rewrite(&mut bucket, record).await? {
+                return Ok(());
+            }
+            self.refresh(&mut bucket).await?;
+        }
+        Err(Error::Busy)
     }
 
     /// Undoes a freeze.
@@ -218,6 +264,11 @@ impl Store {
     /// outcome is unknown, the row itself tells: the token of a freeze is its own proof.
     async fn set_gate(&self, bucket: &mut Bucket, gate: Gate) -> Result<bool, Error> {
         let record = BucketRecord { gate, ..bucket.record.clone() };
+        self.rewrite(bucket, record).await
+    }
+
+    /// Changes the bucket's row if nobody else did; the handle then stands for the new state.
+    async fn rewrite(&self, bucket: &mut Bucket, record: BucketRecord) -> Result<bool, Error> {
         let commit = Commit {
             conditions: vec![bucket.unchanged()],
             writes: vec![record.put(key::bucket(&bucket.name))?],
@@ -230,7 +281,7 @@ impl Store {
             Outcome::Conflict => Ok(false),
             Outcome::Unknown => {
                 self.refresh(bucket).await?;
-                Ok(bucket.record.gate == gate)
+                Ok(bucket.record == record)
             }
         }
     }

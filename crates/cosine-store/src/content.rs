@@ -1,14 +1,14 @@
-//! Contents: how bytes come in, and how they are read.
+//! Contents: how bytes come in.
 
 use bytes::Bytes;
 use cosine_blob::table::crc64;
-use cosine_blob::{BlobId, BlobWriter};
+use cosine_blob::{BlobId, BlobWriter, PoolId};
 use cosine_kv::{Condition, Write};
 use md5::{Digest, Md5};
 use tracing::{Instrument, Span};
 
 use crate::id::Uid;
-use crate::record::{Body, ContentRecord, ContentState, Extent, Record, ReferenceRecord};
+use crate::record::{Body, ContentRecord, ContentState, Pools, Record, ReferenceRecord};
 use crate::source::{Block, Blocks, ByteSource};
 use crate::{Error, Store, key};
 
@@ -63,8 +63,13 @@ impl Drop for UnclaimedBlob {
 }
 
 impl Store {
-    /// Takes a body in, in bounded memory. Large ones are hashed beside the write.
-    pub(crate) async fn receive(&self, source: &mut dyn ByteSource) -> Result<Arrived, Error> {
+    /// Takes a body in, in bounded memory, into a pool unless it is small. Large ones are hashed
+    /// beside the write.
+    pub(crate) async fn receive(
+        &self,
+        source: &mut dyn ByteSource,
+        pool: PoolId,
+    ) -> Result<Arrived, Error> {
         let mut blocks = Blocks::new(source);
         let first = blocks.next().await?;
         let uid = self.new_uid()?;
@@ -73,7 +78,7 @@ impl Store {
             let md5 = Md5::digest(&first.bytes).into();
             return Ok(Arrived { uid, size, md5, crc64, place: Place::Inline(first.bytes) });
         }
-        let id = self.next_blob_id();
+        let id = self.next_blob_id(pool);
         let blob = UnclaimedBlob { id, store: self.clone(), claimed: false, span: Span::current() };
         let (finished, md5) = write_blob(self.blobs().create(id), first, blocks).await?;
         let (size, crc64) = (finished.length, finished.crc64);
@@ -114,6 +119,14 @@ async fn hash(mut md5: Md5, bytes: Bytes) -> Result<Md5, Error> {
 }
 
 impl Arrived {
+    /// Where its blob lies, if it has one.
+    pub fn pools(&self) -> Pools {
+        match &self.place {
+            Place::Inline(_) => Pools::default(),
+            Place::Blob(blob) => Pools::of(blob.id.pool()),
+        }
+    }
+
     /// The conditions and writes that bring the content into being, in the commit of its first
     /// owner.
     pub fn rows(&self) -> Result<(Vec<Condition>, Vec<Write>), Error> {
@@ -126,11 +139,18 @@ impl Arrived {
             Place::Blob(blob) => {
                 conditions.push(blob.store.inner.run.stands());
                 writes.push(ReferenceRecord {}.put(key::blob_reference(blob.id, self.uid))?);
-                Body::Extents(vec![Extent::whole(blob.id, self.size, self.crc64)])
+                Body::plain(blob.id)
             }
         };
-        let (size, crc64, md5) = (self.size, self.crc64, Some(self.md5));
-        let record = ContentRecord { size, crc64, md5, state: ContentState::Live, body };
+        let record = ContentRecord {
+            size: self.size,
+            crc64: self.crc64,
+            md5: Some(self.md5),
+            state: ContentState::Live,
+            pools: self.pools(),
+            depth: 0,
+            body,
+        };
         writes.push(record.put(key::content(self.uid))?);
         Ok((conditions, writes))
     }

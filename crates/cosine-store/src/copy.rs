@@ -2,11 +2,20 @@
 //!
 //! A copy is a new version that points at the same content: one commit, whatever the size. Copying
 //! an object onto itself is no special path: the new version takes its reference in the commit in
-//! which the old one lets go.
+//! which the old one lets go. Bytes move only where the destination's class lies in another storage
+//! pool than they do, or where they come from another deployment.
 
+use cosine_blob::PoolId;
+
+use crate::content::Arrived;
+use crate::get::Reread;
 use crate::publish::{ContentLink, Publication};
-use crate::record::{Attributes, ObjectAcl, StorageClass, Version};
-use crate::{Bucket, Error, ObjectKey, Store};
+use crate::record::{Attributes, Etag, ObjectAcl, ObjectKind, Pools, StorageClass, Version};
+use crate::source::ByteSource;
+use crate::{Bucket, Error, ObjectKey, PutRequest, Store, VersionId};
+
+/// More than this is not moved within one request: 5 GB (C41, C43).
+pub const MOVED_BYTES_MAX: u64 = 5 << 30;
 
 /// A copy that may happen: its caller has settled that the source may be read and the destination
 /// written.
@@ -16,6 +25,8 @@ pub struct CopyRequest {
     pub source_bucket: Bucket,
     /// The key that is copied from.
     pub source_key: ObjectKey,
+    /// The version that was asked for; `None` for the current one.
+    pub source_id: Option<VersionId>,
     /// The version that is copied, as it was read.
     pub source: Version,
     /// The bucket that is copied to.
@@ -34,6 +45,21 @@ pub struct CopyRequest {
     pub forbid_overwrite: bool,
 }
 
+/// What a plan is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyFacts {
+    /// Bytes that are copied.
+    pub size: u64,
+    /// The pools in which they lie.
+    pub lies_in: Pools,
+    /// The pool of the destination's class.
+    pub wanted_in: PoolId,
+    /// Whether the source can be read now: it is in no archive, or restored.
+    pub readable: bool,
+    /// Whether this is an object onto itself, its current version, with nothing replaced.
+    pub changes_nothing: bool,
+}
+
 /// How a copy is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CopyPlan {
@@ -41,6 +67,8 @@ pub enum CopyPlan {
     Reject(Rejection),
     /// By pointing at the same content.
     Reference,
+    /// By writing its bytes once more, in this pool.
+    Transcode(PoolId),
 }
 
 /// Why a copy is not done.
@@ -48,51 +76,168 @@ pub enum CopyPlan {
 pub enum Rejection {
     /// An object onto itself with nothing replaced (C67).
     Unchanged,
+    /// The source is in an archive and not restored (C38).
+    NotRestored,
+    /// More bytes would have to move than one request moves (C41).
+    TooLarge,
 }
 
 /// Plans a copy: pure and total.
-pub fn plan(request: &CopyRequest) -> CopyPlan {
-    let onto_itself =
-        request.source_bucket.uid() == request.bucket.uid() && request.source_key == request.key;
-    let unchanged = request.attributes.is_none() && request.tags.is_none();
-    if onto_itself && unchanged {
+pub fn plan(facts: CopyFacts) -> CopyPlan {
+    if facts.changes_nothing {
         CopyPlan::Reject(Rejection::Unchanged)
-    } else {
+    } else if !facts.readable {
+        CopyPlan::Reject(Rejection::NotRestored)
+    } else if facts.lies_in.all_in(facts.wanted_in) {
         CopyPlan::Reference
+    } else if facts.size > MOVED_BYTES_MAX {
+        CopyPlan::Reject(Rejection::TooLarge)
+    } else {
+        CopyPlan::Transcode(facts.wanted_in)
+    }
+}
+
+/// A copy that was planned and not rejected.
+#[derive(Debug)]
+pub struct PlannedCopy {
+    store: Store,
+    request: CopyRequest,
+    /// Where its bytes go, if they move.
+    moves_to: Option<PoolId>,
+}
+
+impl PlannedCopy {
+    /// Whether bytes move: then it may take long.
+    pub fn moves_bytes(&self) -> bool {
+        self.moves_to.is_some()
+    }
+
+    /// Copies. The source may change or go meanwhile: what is copied is the version that was read.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`], [`Error::NoSuchBucket`], [`Error::Gone`] if the source went
+    /// meanwhile, and where bytes move those of reading and writing them: then the destination is
+    /// untouched.
+    pub async fn run(self) -> Result<Version, Error> {
+        let source = &self.request.source;
+        let content = match self.moves_to {
+            None => ContentLink::Shared(source.content),
+            Some(pool) => {
+                let moved = self.store.transcode(source.content, 0..source.size, pool).await?;
+                ContentLink::Arrived(moved)
+            }
+        };
+        self.store.publish(publication(self.request, content)).await
     }
 }
 
 impl Store {
-    /// Copies. The source may change or go meanwhile: what is copied is the version that was read.
+    /// Plans a copy. Nothing is written yet.
     ///
     /// # Errors
-    /// [`Error::Rejected`], [`Error::AlreadyExists`], [`Error::NoSuchBucket`],
-    /// [`Error::Gone`] if the source went meanwhile: then the destination is untouched.
-    pub async fn copy(&self, request: CopyRequest) -> Result<Version, Error> {
+    /// [`Error::Rejected`], [`Error::Gone`] if the source went meanwhile.
+    pub async fn plan_copy(&self, request: CopyRequest) -> Result<PlannedCopy, Error> {
         self.require_room()?;
-        let plan = plan(&request);
+        let content = self.content(request.source.content).await?;
+        let onto_itself = request.source_bucket.uid() == request.bucket.uid()
+            && request.source_key == request.key;
+        let plan = plan(CopyFacts {
+            size: request.source.size,
+            lies_in: content.pools,
+            wanted_in: self.pool_of(request.class),
+            readable: self.readable(&request.source).now(),
+            changes_nothing: onto_itself
+                && request.source_id.is_none()
+                && request.attributes.is_none()
+                && request.tags.is_none(),
+        });
         tracing::debug!(?plan, source = %request.source_key.as_str(), "copy");
-        match plan {
-            CopyPlan::Reject(rejection) => Err(Error::Rejected(rejection)),
-            CopyPlan::Reference => self.reference(request).await,
-        }
+        let moves_to = match plan {
+            CopyPlan::Reject(rejection) => return Err(Error::Rejected(rejection)),
+            CopyPlan::Reference => None,
+            CopyPlan::Transcode(pool) => Some(pool),
+        };
+        Ok(PlannedCopy { store: self.clone(), request, moves_to })
     }
 
-    async fn reference(&self, request: CopyRequest) -> Result<Version, Error> {
-        let source = request.source;
+    /// Writes a range of a content once more, into a pool.
+    pub(crate) async fn transcode(
+        &self,
+        content: crate::Uid,
+        range: std::ops::Range<u64>,
+        pool: PoolId,
+    ) -> Result<Arrived, Error> {
+        let expected = self.crc64(content, range.clone()).await?;
+        let mut source = Reread::new(self.read_content(content, range).await?);
+        let received = self.receive(&mut source, pool).await;
+        let arrived = received.map_err(|error| source.broken.take().unwrap_or(error))?;
+        if arrived.crc64 != expected {
+            return Err(Error::Damaged("a copy is not what was read".to_owned()));
+        }
+        Ok(arrived)
+    }
+
+    /// Stores an object that another deployment holds: `source` are its bytes, and `etag`, `size` and
+    /// `crc64` what it says of them.
+    ///
+    /// # Errors
+    /// As for [`put`](Self::put); [`Error::FetchMismatch`] if other bytes came.
+    pub async fn fetch(
+        &self,
+        request: PutRequest,
+        fetched: Fetched,
+        source: &mut dyn ByteSource,
+    ) -> Result<Version, Error> {
+        self.require_room()?;
+        let content = self.receive(source, self.pool_of(request.class)).await?;
+        let differs = fetched.crc64.is_some_and(|crc64| crc64 != content.crc64);
+        if differs || fetched.size != content.size {
+            return Err(Error::FetchMismatch);
+        }
         let publication = Publication {
             bucket: request.bucket,
             key: request.key,
-            size: source.size,
-            etag: source.etag,
-            crc64: source.crc64,
-            attributes: request.attributes.unwrap_or(source.attributes),
-            tags: request.tags.unwrap_or(source.tags),
+            size: content.size,
+            etag: fetched.etag.unwrap_or(Etag { digest: content.md5, parts: 0 }),
+            crc64: content.crc64,
+            kind: ObjectKind::Normal,
+            attributes: request.attributes,
+            tags: request.tags,
             acl: request.acl,
             class: request.class,
             forbid_overwrite: request.forbid_overwrite,
-            content: ContentLink::Shared(source.content),
+            content: ContentLink::Arrived(content),
         };
         self.publish(publication).await
+    }
+}
+
+/// What another deployment says of an object that it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Bytes.
+    pub size: u64,
+    /// CRC-64/XZ of them, where it tells.
+    pub crc64: Option<u64>,
+    /// Its entity tag, if it is one that can be kept.
+    pub etag: Option<Etag>,
+}
+
+/// The copy is a normal object, whatever its source was; the entity tag stays (C162).
+fn publication(request: CopyRequest, content: ContentLink) -> Publication {
+    let source = request.source;
+    Publication {
+        bucket: request.bucket,
+        key: request.key,
+        size: source.size,
+        etag: source.etag,
+        crc64: source.crc64,
+        kind: ObjectKind::Normal,
+        attributes: request.attributes.unwrap_or(source.attributes),
+        tags: request.tags.unwrap_or(source.tags),
+        acl: request.acl,
+        class: request.class,
+        forbid_overwrite: request.forbid_overwrite,
+        content,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cosine_kv::{Found, Kv, Scan};
 
 use crate::id::Uid;
-use crate::record::{BucketRecord, DamageRecord, Record, Version};
+use crate::record::{BucketRecord, DamageRecord, OldVersion, PageRecord, Record, Version};
 use crate::{Error, key};
 
 /// A damage record names this many objects at most.
@@ -26,25 +26,75 @@ pub async fn objects_of(
     if contents.is_empty() {
         return Ok(places);
     }
-    let buckets = bucket_names(kv).await?;
-    let mut scan = Scan::prefix(b"k", PAGE);
-    loop {
-        let page = kv.scan(scan.clone()).await?;
-        for found in page.found {
-            let Found::Row(key, row) = found else { continue };
-            scan.start = [&key[..], &[0]].concat();
-            let Ok(version) = Version::decode(&key, &row.value) else { continue };
-            let Some((bucket, name)) = key::place_of(&key) else { continue };
-            if contents.contains(&version.content) {
-                let bucket = buckets.get(&bucket).cloned().unwrap_or_else(|| bucket.to_string());
-                let objects = places.entry(version.content).or_default();
-                if objects.len() < OBJECTS_MAX {
-                    objects.push((bucket, name, version.order));
+    let (buckets, shown) = (bucket_names(kv).await?, made_of(kv, contents).await?);
+    for prefix in [b"k", b"v"] {
+        let mut scan = Scan::prefix(prefix, PAGE);
+        loop {
+            let page = kv.scan(scan.clone()).await?;
+            for found in page.found {
+                let Found::Row(key, row) = found else { continue };
+                scan.start = [&key[..], &[0]].concat();
+                let Some((bucket, name, version)) = version_in(&key, &row.value) else { continue };
+                for damaged in shown.get(&version.content).into_iter().flatten() {
+                    let bucket =
+                        buckets.get(&bucket).cloned().unwrap_or_else(|| bucket.to_string());
+                    let objects = places.entry(*damaged).or_default();
+                    if objects.len() < OBJECTS_MAX {
+                        objects.push((bucket, name.clone(), version.order));
+                    }
                 }
             }
+            if !page.more {
+                break;
+            }
         }
-        if !page.more {
-            return Ok(places);
+    }
+    Ok(places)
+}
+
+/// The version in a row of a current or an older one, and where it is.
+fn version_in(key: &[u8], value: &[u8]) -> Option<(Uid, String, Version)> {
+    if key.first() == Some(&b'k') {
+        let (bucket, name) = key::place_of(key)?;
+        return Some((bucket, name, Version::decode(key, value).ok()?));
+    }
+    let (bucket, name, _) = key::old_of(key)?;
+    match OldVersion::decode(key, value).ok()? {
+        OldVersion::Version(version) => Some((bucket, name, *version)),
+        OldVersion::Marker(_) => None,
+    }
+}
+
+/// These contents, and those that are made of them: which of these each shows.
+async fn made_of(
+    kv: &dyn Kv,
+    contents: &BTreeSet<Uid>,
+) -> Result<BTreeMap<Uid, BTreeSet<Uid>>, Error> {
+    let mut shown: BTreeMap<Uid, BTreeSet<Uid>> =
+        contents.iter().map(|uid| (*uid, BTreeSet::from([*uid]))).collect();
+    loop {
+        let before: usize = shown.values().map(BTreeSet::len).sum();
+        let mut scan = Scan::prefix(&key::all_pages(), PAGE);
+        loop {
+            let page = kv.scan(scan.clone()).await?;
+            for found in page.found {
+                let Found::Row(key, row) = found else { continue };
+                scan.start = [&key[..], &[0]].concat();
+                let Ok(record) = PageRecord::decode(&key, &row.value) else { continue };
+                let Some((content, _)) = key::page_of(&key) else { continue };
+                for slice in record.slices {
+                    let through = shown.get(&slice.content).cloned().unwrap_or_default();
+                    if !through.is_empty() {
+                        shown.entry(content).or_default().extend(through);
+                    }
+                }
+            }
+            if !page.more {
+                break;
+            }
+        }
+        if shown.values().map(BTreeSet::len).sum::<usize>() == before {
+            return Ok(shown);
         }
     }
 }

@@ -11,6 +11,45 @@ pub enum Error {
     /// There is no such object.
     #[error("no such key")]
     NoSuchKey,
+    /// There is no such version.
+    #[error("no such version")]
+    NoSuchVersion,
+    /// A delete marker stands in the place of the object.
+    #[error("deleted")]
+    DeleteMarker(crate::record::DeleteMarker),
+    /// There is no such upload, or it is over.
+    #[error("no such upload")]
+    NoSuchUpload,
+    /// An upload has no part of this number and entity tag.
+    #[error("no such part: {0}")]
+    NoSuchPart(u16),
+    /// Parts are not in rising order.
+    #[error("the parts are not in order")]
+    PartOrder,
+    /// A part that is not the last one is too small.
+    #[error("a part is too small")]
+    PartTooSmall,
+    /// What would be stored is larger than an object of its kind may be.
+    #[error("too large")]
+    EntityTooLarge,
+    /// An object is as long as this, and was to be appended to at another place.
+    #[error("it is {0} bytes long")]
+    AppendPosition(u64),
+    /// An object is not one that can be appended to.
+    #[error("not appendable")]
+    NotAppendable,
+    /// Not in a bucket that keeps versions, or did.
+    #[error("not in a bucket with versions")]
+    Versioned,
+    /// An object is in no archive, so there is nothing to restore.
+    #[error("not archived")]
+    NotArchived,
+    /// An object is being restored already.
+    #[error("a restore is in progress")]
+    RestoreInProgress,
+    /// Another deployment sent other bytes than it announced.
+    #[error("what was fetched is not what was announced")]
+    FetchMismatch,
     /// The bucket exists. Its name carries its account, so it is the caller's own.
     #[error("the bucket exists already")]
     BucketExists,

@@ -3,11 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use cosine_blob::table::crc64;
 use cosine_blob::{BlobReader, CHUNK_BYTES};
+use cosine_kv::{Found, Row, Scan};
 
-use crate::record::{Body, ContentRecord, Extent, Record, Version};
+use crate::record::{HeadRecord, OldVersion, Record, Version, VersionId};
+use crate::slices::Span;
+use crate::source::{ByteSource, SourceError};
 use crate::verify::require_fit;
 use crate::{Bucket, Error, ObjectKey, Store, key};
 
@@ -15,14 +18,88 @@ use crate::{Bucket, Error, ObjectKey, Store, key};
 const READ_BYTES: u64 = 4 * CHUNK_BYTES;
 
 impl Store {
-    /// Everything about an object but its bytes.
+    /// Everything about an object but its bytes: its current version, or the one that is named.
     ///
     /// # Errors
-    /// [`Error::NoSuchKey`].
-    pub async fn object(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Version, Error> {
-        let key = key::current(bucket.uid(), key);
-        let row = self.kv().get(&key).await?.ok_or(Error::NoSuchKey)?;
-        Version::decode(&key, &row.value)
+    /// [`Error::NoSuchKey`], [`Error::NoSuchVersion`]; [`Error::DeleteMarker`] where one stands in
+    /// the place of the version.
+    pub async fn object(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        id: Option<VersionId>,
+    ) -> Result<Version, Error> {
+        match id {
+            None => self.current(bucket, key).await,
+            Some(id) => match self.find_version(bucket, key, id).await? {
+                Some(OldVersion::Version(version)) => Ok(*version),
+                Some(OldVersion::Marker(marker)) => Err(Error::DeleteMarker(marker)),
+                None => Err(Error::NoSuchVersion),
+            },
+        }
+    }
+
+    async fn current(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Version, Error> {
+        let row_key = key::current(bucket.uid(), key);
+        if let Some(row) = self.kv().get(&row_key).await? {
+            return Version::decode(&row_key, &row.value);
+        }
+        if !bucket.keeps_versions() {
+            return Err(Error::NoSuchKey);
+        }
+        // Both in one look: what becomes current, or ceases to be, changes its row.
+        let scans =
+            vec![Scan::prefix(&row_key, 1), Scan::prefix(&key::olds_of(bucket.uid(), key), 1)];
+        let mut pages = self.kv().scan_together(scans).await?.into_iter();
+        match (first_row(pages.next()), first_row(pages.next())) {
+            (Some((found, row)), _) if found == row_key => Version::decode(&found, &row.value),
+            (_, Some((found, row))) => match OldVersion::decode(&found, &row.value)? {
+                OldVersion::Marker(marker) => Err(Error::DeleteMarker(marker)),
+                OldVersion::Version(_) => {
+                    Err(Error::Damaged("the newest version of a key is not its current one".into()))
+                }
+            },
+            _ => Err(Error::NoSuchKey),
+        }
+    }
+
+    /// A version or a delete marker by its id.
+    pub(crate) async fn find_version(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        id: VersionId,
+    ) -> Result<Option<OldVersion>, Error> {
+        let order = match id {
+            VersionId::Order(order) => order,
+            VersionId::Null => match self.null_order(bucket, key).await? {
+                Some(order) => order,
+                None => return Ok(None),
+            },
+        };
+        let (current, old) = (key::current(bucket.uid(), key), key::old(bucket.uid(), key, order));
+        let scans = vec![Scan::prefix(&current, 1), Scan::prefix(&old, 1)];
+        let mut pages = self.kv().scan_together(scans).await?.into_iter();
+        let (first, second) = (first_row(pages.next()), first_row(pages.next()));
+        let found = match (first.filter(|(found, _)| *found == current), second) {
+            (_, Some((found, row))) => OldVersion::decode(&found, &row.value)?,
+            (Some((found, row)), None) => {
+                OldVersion::Version(Box::new(Version::decode(&found, &row.value)?))
+            }
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(found).filter(|found| found.order() == order && found.id() == id))
+    }
+
+    /// The order of the version of a key whose id is `null`.
+    pub(crate) async fn null_order(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+    ) -> Result<Option<u64>, Error> {
+        let head = key::head(bucket.uid(), key);
+        let Some(row) = self.kv().get(&head).await? else { return Ok(None) };
+        Ok(HeadRecord::decode(&head, &row.value)?.null)
     }
 
     /// Opens a range of a version's bytes.
@@ -30,56 +107,36 @@ impl Store {
     /// # Errors
     /// [`Error::Gone`] if the version went meanwhile, [`Error::Damaged`].
     pub async fn read(&self, version: &Version, range: Range<u64>) -> Result<ObjectReader, Error> {
+        self.read_content(version.content, range).await
+    }
+
+    pub(crate) async fn read_content(
+        &self,
+        content: crate::Uid,
+        range: Range<u64>,
+    ) -> Result<ObjectReader, Error> {
         if range.is_empty() {
             return Ok(ObjectReader::default());
         }
-        let key = key::content(version.content);
-        let row = self.kv().get(&key).await?.ok_or(Error::Gone)?;
-        let content = ContentRecord::decode(&key, &row.value)?;
-        if range.end > content.size {
-            return Err(Error::Damaged("a version is larger than its content".to_owned()));
-        }
-        match content.body {
-            Body::Inline => {
-                let row = self.kv().get(&key::inline(version.content)).await?;
-                let bytes = row.ok_or(Error::Gone)?.value;
-                if crc64(&bytes) != content.crc64 || bytes.len() as u64 != content.size {
-                    return Err(Error::Damaged("an inline content is not what was written".into()));
-                }
-                let inline = bytes.slice(range.start as usize..range.end as usize);
-                Ok(ObjectReader { inline: Some(inline), ..Default::default() })
-            }
-            Body::Extents(extents) => {
-                let slices = slices(&extents, range);
-                Ok(ObjectReader { store: Some(self.clone()), slices, ..Default::default() })
-            }
-        }
+        let mut spans = self.spans(content, range).await?;
+        spans.reverse();
+        Ok(ObjectReader { store: Some(self.clone()), spans, open: None })
     }
 }
 
-/// The parts of the extents that a range of the content falls on; the first one to read is last.
-fn slices(extents: &[Extent], range: Range<u64>) -> Vec<(Extent, Range<u64>)> {
-    let mut slices = Vec::new();
-    let mut begin = 0;
-    for extent in extents {
-        let end = begin + extent.length;
-        let (from, to) = (range.start.max(begin), range.end.min(end));
-        if from < to {
-            let at = |place: u64| place - begin + extent.offset;
-            slices.push((extent.clone(), at(from)..at(to)));
-        }
-        begin = end;
+fn first_row(page: Option<cosine_kv::Page>) -> Option<(Vec<u8>, Row)> {
+    match page?.found.into_iter().next()? {
+        Found::Row(key, row) => Some((key, row)),
+        Found::CommonPrefix(_) => None,
     }
-    slices.reverse();
-    slices
 }
 
 /// Reads a range of an object, piece by verified piece.
 #[derive(Debug, Default)]
 pub struct ObjectReader {
-    inline: Option<Bytes>,
     store: Option<Store>,
-    slices: Vec<(Extent, Range<u64>)>,
+    /// The first one to read is last.
+    spans: Vec<Span>,
     open: Option<(Arc<dyn BlobReader>, Range<u64>)>,
 }
 
@@ -89,9 +146,6 @@ impl ObjectReader {
     /// # Errors
     /// [`Error::Blob`] where stored bytes are not what was written: no wrong byte is returned.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        if let Some(inline) = self.inline.take() {
-            return Ok(Some(inline));
-        }
         loop {
             if let Some((reader, range)) = self.open.as_mut().filter(|(_, range)| !range.is_empty())
             {
@@ -102,14 +156,41 @@ impl ObjectReader {
                 range.start = piece.end;
                 return Ok(Some(bytes));
             }
-            match (self.slices.pop(), &self.store) {
-                (Some((extent, range)), Some(store)) => {
-                    let blob = store.blobs().open(extent.blob()).await?;
-                    require_fit(&extent, blob.finished())?;
-                    self.open = Some((blob, range));
+            match (self.spans.pop(), &self.store) {
+                (Some(Span::Inline(bytes)), _) => return Ok(Some(bytes)),
+                (Some(Span::Blob { blob, whole, range }), Some(store)) => {
+                    let reader = store.blobs().open(blob).await?;
+                    require_fit(blob, whole, reader.finished())?;
+                    self.open = Some((reader, range));
                 }
                 _ => return Ok(None),
             }
         }
+    }
+}
+
+/// Stored bytes that are written once more. What breaks the reading is kept, since a source can only
+/// say that it was cut off.
+#[derive(Debug)]
+pub struct Reread {
+    reader: ObjectReader,
+    /// Why it was cut off.
+    pub broken: Option<Error>,
+}
+
+impl Reread {
+    /// Of what this reads.
+    pub fn new(reader: ObjectReader) -> Self {
+        Self { reader, broken: None }
+    }
+}
+
+#[async_trait]
+impl ByteSource for Reread {
+    async fn next(&mut self) -> Result<Option<Bytes>, SourceError> {
+        self.reader.next().await.map_err(|error| {
+            self.broken = Some(error);
+            SourceError::Cut
+        })
     }
 }

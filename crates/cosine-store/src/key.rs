@@ -4,7 +4,7 @@
 
 use cosine_blob::{BlobId, RunId};
 
-use crate::id::Uid;
+use crate::id::{Uid, UploadId};
 use crate::name::{BucketName, ObjectKey};
 
 fn join(prefix: u8, parts: &[&[u8]]) -> Vec<u8> {
@@ -111,8 +111,150 @@ pub fn currents(bucket: Uid, prefix: &str) -> Vec<u8> {
     join(b'k', &[&bucket.0, prefix.as_bytes()])
 }
 
-/// The bytes in front of the object key in the key of a current version.
-pub const CURRENT_PREFIX_BYTES: usize = 17;
+/// The bytes in front of the object key in the key of a current version, and in front of the escaped
+/// one in the keys below.
+pub const PLACE_PREFIX_BYTES: usize = 17;
+
+/// An object key in which nothing sorts before its end: what follows it orders rows of one key, and
+/// rows of different keys are in the order of those.
+fn escaped(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + ESCAPE_END.len());
+    for byte in text.bytes() {
+        out.push(byte);
+        if byte == 0 {
+            out.push(ESCAPE);
+        }
+    }
+    out
+}
+
+/// Follows a zero byte of the key itself. UTF-8 has no such byte.
+const ESCAPE: u8 = 0xff;
+/// Ends an escaped key.
+const ESCAPE_END: [u8; 2] = [0, 0];
+
+/// What an escaped key, or the front of one, was; `None` if it is none.
+pub fn unescaped(bytes: &[u8]) -> Option<String> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes.iter();
+    while let Some(&byte) = rest.next() {
+        out.push(byte);
+        if byte == 0 && rest.next() != Some(&ESCAPE) {
+            return None;
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+/// A delimiter as it stands in escaped keys.
+pub fn escaped_delimiter(delimiter: &str) -> Vec<u8> {
+    escaped(delimiter)
+}
+
+/// What `prefix` and a bucket begin, where the object key is escaped; only keys that begin with
+/// `front`.
+fn places(prefix: u8, bucket: Uid, front: &str) -> Vec<u8> {
+    join(prefix, &[&bucket.0, &escaped(front)])
+}
+
+/// The bucket, the object key, and the `suffix` bytes behind it.
+fn place_before(key: &[u8], suffix: usize) -> Option<(Uid, String, &[u8])> {
+    let (bucket, rest) = key.get(1..)?.split_first_chunk::<16>()?;
+    let (name, rest) = rest.split_at_checked(rest.len().checked_sub(suffix)?)?;
+    let name = unescaped(name.strip_suffix(&ESCAPE_END)?)?;
+    Some((Uid(*bucket), name, rest))
+}
+
+/// Every version beside the current one, and every delete marker, of a key.
+pub fn olds_of(bucket: Uid, key: &ObjectKey) -> Vec<u8> {
+    join(b'v', &[&places(b'v', bucket, key.as_str())[1..], &ESCAPE_END])
+}
+
+/// A version beside the current one, or a delete marker: the newest of a key comes first.
+pub fn old(bucket: Uid, key: &ObjectKey, order: u64) -> Vec<u8> {
+    [olds_of(bucket, key), (!order).to_be_bytes().to_vec()].concat()
+}
+
+/// Every version beside a current one whose key begins with `front` begins with this.
+pub fn olds(bucket: Uid, front: &str) -> Vec<u8> {
+    places(b'v', bucket, front)
+}
+
+/// The bytes behind the escaped object key in the key of an older version.
+pub const OLD_SUFFIX_BYTES: usize = ESCAPE_END.len() + 8;
+
+/// The bucket, the object key and the order in the key of an older version.
+pub fn old_of(key: &[u8]) -> Option<(Uid, String, u64)> {
+    let (bucket, name, order) = place_before(key, 8)?;
+    Some((bucket, name, !u64::from_be_bytes(order.try_into().ok()?)))
+}
+
+/// An upload of a key. Those of one key are in the order of their ids, which begin with a time.
+pub fn upload(bucket: Uid, key: &ObjectKey, upload: &UploadId) -> Vec<u8> {
+    let place = places(b'u', bucket, key.as_str());
+    join(b'u', &[&place[1..], &ESCAPE_END, &upload.to_bytes()])
+}
+
+/// Every upload of a key that begins with `front` begins with this.
+pub fn uploads(bucket: Uid, front: &str) -> Vec<u8> {
+    places(b'u', bucket, front)
+}
+
+/// The bytes behind the escaped object key in the key of an upload.
+pub const UPLOAD_SUFFIX_BYTES: usize = ESCAPE_END.len() + UploadId::BYTES;
+
+/// The bucket, the object key and the upload id in the key of an upload.
+pub fn upload_of(key: &[u8]) -> Option<(Uid, String, UploadId)> {
+    let (bucket, name, id) = place_before(key, UploadId::BYTES)?;
+    Some((bucket, name, UploadId::from_bytes(id.try_into().ok()?)))
+}
+
+/// A part of an upload.
+pub fn part(upload: Uid, number: u16) -> Vec<u8> {
+    join(b'p', &[&upload.0, &number.to_be_bytes()])
+}
+
+/// Every part of an upload begins with this.
+pub fn parts(upload: Uid) -> Vec<u8> {
+    join(b'p', &[&upload.0])
+}
+
+/// The upload and the number in the key of a part.
+pub fn part_of(key: &[u8]) -> Option<(Uid, u16)> {
+    let (upload, number) = key.get(1..)?.split_first_chunk::<16>()?;
+    Some((Uid(*upload), u16::from_be_bytes(number.try_into().ok()?)))
+}
+
+/// An upload that is over and has parts to clear away.
+pub fn ended(upload: Uid) -> Vec<u8> {
+    join(b'w', &[&upload.0])
+}
+
+/// Every upload that is over and has parts to clear away begins with this.
+pub fn all_ended() -> Vec<u8> {
+    join(b'w', &[])
+}
+
+/// A page of the slices of a content.
+pub fn page(content: Uid, number: u32) -> Vec<u8> {
+    join(b'e', &[&content.0, &number.to_be_bytes()])
+}
+
+/// Every page of a content begins with this.
+pub fn pages(content: Uid) -> Vec<u8> {
+    join(b'e', &[&content.0])
+}
+
+/// Every page of every content begins with this.
+pub fn all_pages() -> Vec<u8> {
+    join(b'e', &[])
+}
+
+/// The content and the number in the key of a page.
+pub fn page_of(key: &[u8]) -> Option<(Uid, u32)> {
+    let (content, number) = key.get(1..)?.split_first_chunk::<16>()?;
+    Some((Uid(*content), u32::from_be_bytes(number.try_into().ok()?)))
+}
 
 /// A content.
 pub fn content(uid: Uid) -> Vec<u8> {
@@ -202,12 +344,16 @@ pub fn is_known(key: &[u8]) -> bool {
             let name = name.and_then(|name| BucketName::parse(name).ok());
             name.is_some_and(|name| bucket(&name) == key)
         }
-        Some(b'c' | b'i' | b'q' | b'x') => content_uid(key).is_some(),
+        Some(b'c' | b'i' | b'q' | b'w' | b'x') => content_uid(key).is_some(),
         Some(b'd') => doom_of(key).is_some(),
+        Some(b'e') => page_of(key).is_some(),
         Some(b'f' | b'o' | b't') => run_of(key).is_some(),
         Some(b'h' | b'k') => place_of(key).is_some(),
         Some(b'm') => [store(), ledger(), scrub()].iter().any(|known| known == key),
+        Some(b'p') => part_of(key).is_some(),
         Some(b'r') => reference_of(key).is_some(),
+        Some(b'u') => upload_of(key).is_some(),
+        Some(b'v') => old_of(key).is_some(),
         Some(b's') => key.get(17..) == Some(b"acl"),
         _ => false,
     }
@@ -221,4 +367,27 @@ pub fn damage(content: Uid) -> Vec<u8> {
 /// Every content that is damaged begins with this.
 pub fn damages() -> Vec<u8> {
     join(b'x', &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Rows of older versions are in the order of their keys, and of one key newest first.
+        #[test]
+        fn older_versions_are_in_order(
+            a in "[a\0b\u{1}]{1,5}", b in "[a\0b\u{1}]{1,5}", m in any::<u64>(), n in any::<u64>(),
+        ) {
+            let bucket = Uid([7; 16]);
+            let [x, y] = [&a, &b].map(|key| ObjectKey::parse(key.as_str()).unwrap());
+            let (one, two) = (old(bucket, &x, m), old(bucket, &y, n));
+            prop_assert_eq!(one.cmp(&two), a.cmp(&b).then(n.cmp(&m)));
+            prop_assert_eq!(old_of(&one), Some((bucket, a.clone(), m)));
+            prop_assert!(one.starts_with(&olds_of(bucket, &x)));
+            prop_assert_eq!(two.starts_with(&olds_of(bucket, &x)), a == b);
+            prop_assert_eq!(two.starts_with(&olds(bucket, &a)), b.starts_with(&a));
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! What a store of objects means: buckets, keys, versions, contents, references, and copies that
 //! move no bytes.
 //!
-//! One file an operation: [`put`](Store::put), [`object`](Store::object),
-//! [`copy`](Store::copy), [`delete`](Store::delete), [`list`](Store::list_objects), and the
-//! buckets. Each operation on an object is one commit on the metadata waist; what a commit refers to on the data
-//! waist is durable before. Nothing here knows HTTP, or who is asking.
+//! One file an operation: [`put`](Store::put), [`object`](Store::object), [`copy`](Store::plan_copy),
+//! [`delete`](Store::delete), [`upload`](Store::create_upload) and its [`part`](Store::put_part)s,
+//! [`append`](Store::append), the lists, and the buckets. Each operation on an object is one commit on the
+//! metadata waist; what a commit refers to on the data waist is durable before. Nothing here knows HTTP,
+//! or who is asking.
 
+mod append;
 mod bucket;
 mod census;
 mod clock;
@@ -15,44 +17,62 @@ mod content;
 mod copy;
 mod damage;
 mod delete;
+mod edit;
 mod error;
 pub mod fsck;
 mod get;
 mod id;
 mod key;
 mod list;
+mod list_uploads;
+mod list_versions;
 mod name;
+mod part;
 mod publish;
 mod put;
 mod record;
+mod restore;
 mod run;
 mod scrub;
+mod slices;
 mod source;
+mod symlink;
 mod tags;
+mod upload;
 mod verify;
 
+pub use append::Appended;
 pub use bucket::{Bucket, NewBucket};
-pub use clock::{Clock, ManualClock, SystemClock};
+pub use clock::{Clock, ManualClock, Sleep, SystemClock};
 pub use collector::{Collected, Collector, CollectorOptions, Ledger};
-pub use copy::{CopyPlan, CopyRequest, Rejection, plan};
+pub use copy::{
+    CopyFacts, CopyPlan, CopyRequest, Fetched, MOVED_BYTES_MAX, PlannedCopy, Rejection, plan,
+};
 pub use damage::Damage;
+pub use delete::Deleted;
 pub use error::Error;
 pub use get::ObjectReader;
-pub use id::{Random, SystemRandom, Uid};
+pub use id::{Random, SystemRandom, Uid, UploadId};
 pub use list::{BucketPage, Entry, ListOptions, ObjectPage};
+pub use list_uploads::{PartPage, UploadEntry, UploadPage};
+pub use list_versions::{VersionEntry, VersionPage};
 pub use name::{BucketName, KEY_BYTES_MAX, NameError, ObjectKey};
+pub use part::{PartCopyRequest, PlannedPartCopy};
 pub use put::PutRequest;
 pub use record::{
-    Attributes, BucketAcl, Census, DamageRecord, Etag, LedgerRecord, ObjectAcl, StorageClass,
-    Version,
+    Attributes, BucketAcl, Census, DamageRecord, DeleteMarker, Etag, LedgerRecord, ObjectAcl,
+    ObjectKind, Pools, Restore, RestoreTier, StorageClass, UploadRecord, Version, VersionId,
+    Versioning, Zones,
 };
+pub use restore::{Readable, RestoreRequest, RestoreTimes, Restored};
 pub use scrub::{Scrub, ScrubOptions, ScrubStatus};
 pub use source::{ByteSource, SourceError};
+pub use upload::{CompleteRequest, NewUpload, PART_BYTES_MIN, PART_NUMBER_MAX, Part, Upload};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use cosine_blob::{BlobId, Blobs, StoreId};
+use cosine_blob::{BlobId, Blobs, PoolId, StoreId};
 use cosine_kv::{Commit, Condition, Kv, Outcome, Scan};
 
 use id::BlobIds;
@@ -68,6 +88,31 @@ pub struct Engines {
     pub blobs: Arc<dyn Blobs>,
 }
 
+/// How a store goes about things. All of it may be another the next time.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bytes come from.
+    pub random: Arc<dyn Random>,
+    /// In which pool the blobs of a class lie; those of all others lie in pool 0.
+    pub pools: BTreeMap<StorageClass, PoolId>,
+    /// How long restores take.
+    pub restore_times: RestoreTimes,
+}
+
+impl StoreOptions {
+    /// As most stores go about things.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            random: Arc::new(SystemRandom),
+            pools: BTreeMap::new(),
+            restore_times: RestoreTimes::default(),
+        }
+    }
+}
+
 /// An open store. Clones are handles on the same one.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -78,8 +123,7 @@ pub struct Store {
 struct Inner {
     kv: Arc<dyn Kv>,
     blobs: Arc<dyn Blobs>,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
+    options: StoreOptions,
     run: Run,
     blob_ids: BlobIds,
     /// The freezes that this process is deciding under, by their tokens.
@@ -93,33 +137,20 @@ impl Store {
     /// [`Error::WrongStore`] if metadata and blobs belong to different stores: then nothing is
     /// changed.
     pub async fn open(engines: Engines, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        Self::open_with(engines, clock, Arc::new(SystemRandom)).await
+        Self::open_with(engines, StoreOptions::new(clock)).await
     }
 
-    /// The same, with another source of random bytes.
+    /// The same, with other options.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
-    pub async fn open_with(
-        engines: Engines,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
-    ) -> Result<Self, Error> {
+    pub async fn open_with(engines: Engines, options: StoreOptions) -> Result<Self, Error> {
         let Engines { kv, blobs } = engines;
-        identify(&*kv, &*blobs, &*random).await?;
-        let run = Run::start(&*kv, &*clock, &*random).await?;
+        identify(&*kv, &*blobs, &*options.random).await?;
+        let run = Run::start(&*kv, &*options.clock, &*options.random).await?;
         let blob_ids = BlobIds::new(run.id);
-        Ok(Self {
-            inner: Arc::new(Inner {
-                kv,
-                blobs,
-                clock,
-                random,
-                run,
-                blob_ids,
-                freezes: Mutex::default(),
-            }),
-        })
+        let freezes = Mutex::default();
+        Ok(Self { inner: Arc::new(Inner { kv, blobs, options, run, blob_ids, freezes }) })
     }
 
     /// Says that this run is alive. To be called every [`HEARTBEAT_SECONDS`] or so.
@@ -127,7 +158,7 @@ impl Store {
     /// # Errors
     /// [`Error::Fenced`] if others took this run for dead: it must not write any more.
     pub async fn heartbeat(&self) -> Result<(), Error> {
-        self.inner.run.beat(self.kv(), &*self.inner.clock).await
+        self.inner.run.beat(self.kv(), &*self.inner.options.clock).await
     }
 
     /// Room on the disks of metadata and of data, where there are disks: free bytes and reserve.
@@ -173,16 +204,25 @@ impl Store {
 
     /// Microseconds since 1970 UTC.
     fn now(&self) -> u64 {
-        self.inner.clock.now_micros()
+        self.inner.options.clock.now_micros()
     }
 
     /// An identity that was never used.
     fn new_uid(&self) -> Result<Uid, Error> {
-        id::random(&*self.inner.random).map(Uid)
+        id::random(self.random()).map(Uid)
     }
 
-    fn next_blob_id(&self) -> BlobId {
-        self.inner.blob_ids.next(self.now())
+    fn random(&self) -> &dyn Random {
+        &*self.inner.options.random
+    }
+
+    /// The pool in which the blobs of a class lie.
+    fn pool_of(&self, class: StorageClass) -> PoolId {
+        self.inner.options.pools.get(&class).copied().unwrap_or_default()
+    }
+
+    fn next_blob_id(&self, pool: PoolId) -> BlobId {
+        self.inner.blob_ids.next(self.now(), pool)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use cosine_kv::{Direction, Found, Scan, Skip, successor};
 
-use crate::key::{self, CURRENT_PREFIX_BYTES};
+use crate::key::{self, PLACE_PREFIX_BYTES};
 use crate::record::{BucketRecord, Record, Version};
 use crate::{Bucket, BucketName, Error, ObjectKey, Store};
 
@@ -67,11 +67,12 @@ impl Store {
         options: &ListOptions,
     ) -> Result<ObjectPage, Error> {
         let prefix = key::currents(bucket.uid(), &options.prefix);
-        let Some(start) = start_after(bucket, options, &prefix) else {
+        let marker = key::currents(bucket.uid(), &options.marker);
+        let Some(start) = options.start(&prefix, &marker, after(&marker)) else {
             return Ok(ObjectPage { entries: vec![], truncated: false });
         };
         let skip = (!options.delimiter.is_empty())
-            .then(|| Skip { from: prefix.len(), delimiter: options.delimiter.clone().into() });
+            .then(|| Skip::new(prefix.len(), options.delimiter.clone()));
         let (end, direction, limit) = (successor(&prefix), Direction::Forward, options.limit);
         let page = self.kv().scan(Scan { start, end, direction, limit, skip }).await?;
         let entries = page.found.into_iter().map(entry).collect::<Result<_, _>>()?;
@@ -109,30 +110,36 @@ impl Store {
     }
 }
 
-/// The first key of the metadata waist that a page may show; `None` if there is none. A marker that
-/// is itself a common prefix skips everything below it.
-fn start_after(bucket: &Bucket, options: &ListOptions, prefix: &[u8]) -> Option<Vec<u8>> {
-    if options.marker.is_empty() {
-        return Some(prefix.to_vec());
+impl ListOptions {
+    /// The first key of the metadata waist that a page may show; `None` if there is none. `marker` is
+    /// what everything begins with that comes right at the marker or below it, `behind` what comes first
+    /// behind it alone. A marker that is itself a common prefix skips everything below it.
+    pub(crate) fn start(&self, prefix: &[u8], marker: &[u8], behind: Vec<u8>) -> Option<Vec<u8>> {
+        if self.marker.is_empty() {
+            return Some(prefix.to_vec());
+        }
+        let start = if self.marks_common_prefix() { successor(marker)? } else { behind };
+        Some(start.max(prefix.to_vec()))
     }
-    let marker = key::currents(bucket.uid(), &options.marker);
-    let below = options.marker.strip_prefix(options.prefix.as_str()).unwrap_or_default();
-    let is_common_prefix = !options.delimiter.is_empty()
-        && below
-            .find(&options.delimiter)
-            .is_some_and(|at| at + options.delimiter.len() == below.len());
-    let start = if is_common_prefix { successor(&marker)? } else { after(&marker) };
-    Some(start.max(prefix.to_vec()))
+
+    /// Whether the marker is a common prefix.
+    pub(crate) fn marks_common_prefix(&self) -> bool {
+        let below = self.marker.strip_prefix(self.prefix.as_str()).unwrap_or_default();
+        !self.delimiter.is_empty()
+            && below
+                .find(&self.delimiter)
+                .is_some_and(|at| at + self.delimiter.len() == below.len())
+    }
 }
 
 /// The smallest key that is greater than this one.
-fn after(key: &[u8]) -> Vec<u8> {
+pub fn after(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 
 fn entry(found: Found) -> Result<Entry, Error> {
     let name = |key: &[u8]| {
-        let name = key.get(CURRENT_PREFIX_BYTES..).unwrap_or_default().to_vec();
+        let name = key.get(PLACE_PREFIX_BYTES..).unwrap_or_default().to_vec();
         String::from_utf8(name).map_err(|_| Error::Damaged("a stored key is not UTF-8".to_owned()))
     };
     Ok(match found {

@@ -1,7 +1,7 @@
 //! PUT Object: a new content, and a version that points at it.
 
 use crate::publish::{ContentLink, Publication};
-use crate::record::{Attributes, Etag, ObjectAcl, StorageClass, Version};
+use crate::record::{Attributes, Etag, ObjectAcl, ObjectKind, StorageClass, Version};
 use crate::source::ByteSource;
 use crate::{Bucket, Error, ObjectKey, Store};
 
@@ -22,7 +22,7 @@ pub struct PutRequest {
     pub class: StorageClass,
     /// The MD5 that the sender announced.
     pub md5: Option<[u8; 16]>,
-    /// Fail if the key has an object.
+    /// Fail if the key has an object. Of no meaning in a bucket that keeps versions, or did.
     pub forbid_overwrite: bool,
 }
 
@@ -38,14 +38,14 @@ impl Store {
         source: &mut dyn ByteSource,
     ) -> Result<Version, Error> {
         self.require_room()?;
-        if request.forbid_overwrite {
+        if request.forbid_overwrite && !request.bucket.keeps_versions() {
             // The commit decides; this only spares the sender a body that is sure to be refused.
             let state = self.key_state(request.bucket.uid(), &request.key).await?;
             if state.current.is_some() {
                 return Err(Error::AlreadyExists);
             }
         }
-        let content = self.receive(source).await?;
+        let content = self.receive(source, self.pool_of(request.class)).await?;
         if request.md5.is_some_and(|announced| announced != content.md5) {
             return Err(Error::DigestMismatch);
         }
@@ -55,6 +55,7 @@ impl Store {
             size: content.size,
             etag: Etag { digest: content.md5, parts: 0 },
             crc64: content.crc64,
+            kind: ObjectKind::Normal,
             attributes: request.attributes,
             tags: request.tags,
             acl: request.acl,

@@ -4,10 +4,18 @@
 //! key and all of that. Enums may grow at the end; everything else is a new version, and old ones
 //! stay readable.
 
-use std::fmt;
+mod content;
+mod object;
+mod upload;
+
+pub use content::{Body, ContentRecord, ContentState, PageEnd, PageRecord, Pools, Slice};
+pub use object::{
+    Attributes, DeleteMarker, Etag, HeadRecord, ObjectAcl, ObjectKind, OldVersion, Restore,
+    RestoreTier, Sse, StorageClass, Version, VersionId,
+};
+pub use upload::{EndedUploadRecord, PartRecord, UploadRecord};
 
 use bytes::Bytes;
-use cosine_blob::BlobId;
 use cosine_kv::Write;
 use crc_fast::{CrcAlgorithm, Digest};
 use serde::de::DeserializeOwned;
@@ -94,7 +102,12 @@ records! {
     BucketAclRecord: "bucket ACL", 1;
     HeadRecord: "head", 1;
     Version: "version", 1;
+    OldVersion: "older version", 1;
     ContentRecord: "content", 1;
+    PageRecord: "page of slices", 1;
+    UploadRecord: "upload", 1;
+    PartRecord: "part", 1;
+    EndedUploadRecord: "ended upload", 1;
     ReferenceRecord: "reference", 1;
     ReleasedRecord: "released", 1;
     OverRecord: "over", 1;
@@ -136,6 +149,32 @@ pub struct BucketRecord {
     pub created: i64,
     /// Whether writers may pass.
     pub gate: Gate,
+    /// Whether older versions are kept.
+    pub versioning: Versioning,
+    /// Whether it is a multi-AZ bucket.
+    pub zones: Zones,
+}
+
+/// Whether a bucket keeps older versions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Versioning {
+    /// It never did: there is one version of a key, and its id is `null`.
+    #[default]
+    Never,
+    /// It does.
+    Enabled,
+    /// It did: those versions stay, new ones take the place of the one whose id is `null`.
+    Suspended,
+}
+
+/// How many availability zones a bucket is said to span: which storage classes it takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Zones {
+    /// One.
+    #[default]
+    One,
+    /// Several: `MAZ`.
+    Several,
 }
 
 /// Whether writers may pass.
@@ -171,198 +210,6 @@ pub enum BucketAcl {
     PublicReadWrite,
     /// Every signed caller may read.
     AuthenticatedRead,
-}
-
-/// The order of a key's versions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeadRecord {
-    /// The newest version's order.
-    pub newest: u64,
-}
-
-/// One version of an object: everything but its bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Version {
-    /// Owns the reference to the content.
-    pub(crate) uid: Uid,
-    /// Strictly rises within a key: microseconds since 1970 UTC, or one more than the last.
-    pub(crate) order: u64,
-    pub(crate) content: Uid,
-    /// Bytes.
-    pub size: u64,
-    /// The entity tag.
-    pub etag: Etag,
-    /// CRC-64/XZ of the plain bytes.
-    pub crc64: u64,
-    /// The storage class.
-    pub class: StorageClass,
-    /// What kind of object this is.
-    pub kind: ObjectKind,
-    /// How the content key is wrapped.
-    pub(crate) sse: Sse,
-    /// Who may do what.
-    pub acl: ObjectAcl,
-    /// Metadata that came with the object.
-    pub attributes: Attributes,
-    /// Object tags, key and value, in the order in which they were set.
-    pub tags: Vec<(String, String)>,
-}
-
-impl Version {
-    /// Last modification, whole seconds since 1970 UTC.
-    pub fn last_modified(&self) -> i64 {
-        (self.order / 1_000_000).cast_signed()
-    }
-}
-
-/// 16 bytes, mostly an MD5, and for a multipart object the number of its parts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Etag {
-    /// MD5 of the bytes, or what stands for it.
-    pub digest: [u8; 16],
-    /// 0 for an object that was not uploaded in parts.
-    pub parts: u16,
-}
-
-impl fmt::Display for Etag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.digest))?;
-        if self.parts > 0 { write!(f, "-{}", self.parts) } else { Ok(()) }
-    }
-}
-
-/// Storage classes that can be stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum StorageClass {
-    /// `STANDARD`.
-    #[default]
-    Standard,
-    /// `STANDARD_IA`: read seldom, and at once.
-    StandardIa,
-    /// `INTELLIGENT_TIERING`: as often as it may be.
-    IntelligentTiering,
-}
-
-impl StorageClass {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Standard, Self::StandardIa, Self::IntelligentTiering];
-
-    /// The COS name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Standard => "STANDARD",
-            Self::StandardIa => "STANDARD_IA",
-            Self::IntelligentTiering => "INTELLIGENT_TIERING",
-        }
-    }
-}
-
-/// Kinds of object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ObjectKind {
-    /// Written whole.
-    Normal,
-}
-
-/// How a version's content key is wrapped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Sse {
-    /// The bytes are plain.
-    None,
-}
-
-/// A canned object ACL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ObjectAcl {
-    /// As the bucket says.
-    #[default]
-    Default,
-    /// Only the owner.
-    Private,
-    /// Everyone may read.
-    PublicRead,
-    /// Every signed caller may read.
-    AuthenticatedRead,
-    /// The bucket's owner may read.
-    BucketOwnerRead,
-    /// The bucket's owner may do everything.
-    BucketOwnerFullControl,
-}
-
-/// Metadata that came with an object and goes out with it, as it came. Values are bytes: nobody
-/// promised that a header is UTF-8.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attributes {
-    /// System metadata by lower-case name, such as `content-type`.
-    pub system: Vec<(String, Vec<u8>)>,
-    /// User-defined metadata by lower-case name, without the dialect's prefix.
-    pub user: Vec<(String, Vec<u8>)>,
-}
-
-/// A content: immutable bytes that any number of versions share.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContentRecord {
-    /// Bytes.
-    pub size: u64,
-    /// CRC-64/XZ of all of them.
-    pub crc64: u64,
-    /// MD5 of all of them, where it is known.
-    pub md5: Option<[u8; 16]>,
-    /// Whether new references may be taken.
-    pub state: ContentState,
-    /// Where the bytes are.
-    pub body: Body,
-}
-
-/// Whether new references may be taken to a content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ContentState {
-    /// They may.
-    Live,
-    /// The collector is about to remove it, unless a copy pardons it first.
-    Condemned,
-}
-
-/// Where a content's bytes are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Body {
-    /// In a row beside the content's.
-    Inline,
-    /// In slices of blobs, in order.
-    Extents(Vec<Extent>),
-}
-
-/// A slice of a blob.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Extent {
-    blob: [u8; 16],
-    /// The first byte.
-    pub offset: u64,
-    /// Bytes.
-    pub length: u64,
-    /// CRC-64/XZ of the slice.
-    pub crc64: u64,
-    /// How the data key is wrapped.
-    pub key: ExtentKey,
-}
-
-/// How a blob's data key is wrapped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ExtentKey {
-    /// There is none: the bytes are plain.
-    Plain,
-}
-
-impl Extent {
-    /// The whole of a plain blob.
-    pub fn whole(blob: BlobId, length: u64, crc64: u64) -> Self {
-        Self { blob: blob.0, offset: 0, length, crc64, key: ExtentKey::Plain }
-    }
-
-    /// The blob.
-    pub fn blob(&self) -> BlobId {
-        BlobId(self.blob)
-    }
 }
 
 /// That a reference exists; its key says everything.

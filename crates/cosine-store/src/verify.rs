@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use cosine_blob::table::{crc64, crc64_combine};
-use cosine_blob::{BlobReader, Blobs, CHUNK_BYTES, Finished};
+use cosine_blob::{BlobId, BlobReader, Blobs, CHUNK_BYTES, Finished};
 use cosine_kv::Kv;
 
 use crate::id::Uid;
-use crate::record::{Body, ContentRecord, Extent};
+use crate::record::{Body, ContentRecord, PageEnd, PageRecord, Record, Slice};
 use crate::{Error, key};
 
 /// Stored bytes are read this many at a time.
@@ -65,51 +65,94 @@ pub async fn verify(
             pace.keep(content.size).await;
             Ok((!whole).then(|| "its inline bytes are not what was written".into()))
         }
-        Body::Extents(extents) => {
-            let sum = |total: u64, extent: &Extent| total.saturating_add(extent.length);
-            let crc64 = extents.iter().fold(0, |crc64, e| crc64_combine(crc64, e.crc64, e.length));
-            if extents.iter().fold(0, sum) != content.size || crc64 != content.crc64 {
-                return Ok(Some("its extents do not add up".into()));
-            }
-            for extent in extents {
-                if let Err(error) = verify_extent(blobs, extent, depth, pace).await {
-                    return Ok(Some(error.to_string()));
-                }
-            }
-            Ok(None)
+        Body::Blob { id, .. } => {
+            let whole = Finished { length: content.size, crc64: content.crc64 };
+            let verified = verify_blob(blobs, BlobId(*id), whole, (depth, pace)).await;
+            Ok(verified.err().map(|error| error.to_string()))
         }
+        Body::Slices(ends) => verify_slices(kv, uid, content, ends).await,
     }
 }
 
-async fn verify_extent(
+async fn verify_blob(
     blobs: &dyn Blobs,
-    extent: &Extent,
-    depth: Depth,
-    pace: Pace,
+    blob: BlobId,
+    whole: Finished,
+    (depth, pace): (Depth, Pace),
 ) -> Result<(), cosine_blob::Error> {
-    let blob = blobs.open(extent.blob()).await?;
-    require_fit(extent, blob.finished())?;
+    let reader = blobs.open(blob).await?;
+    require_fit(blob, whole, reader.finished())?;
     if depth == Depth::Bytes {
-        let end = extent.offset.saturating_add(extent.length);
-        read_through(&*blob, extent.offset, end, pace).await?;
+        read_through(&*reader, 0, whole.length, pace).await?;
     }
     Ok(())
 }
 
-/// Sees to it that a blob, whole as it may be, is the one that the extent is a slice of.
+/// Sees to it that a blob, whole as it may be, is the one that a content is.
 ///
 /// # Errors
 /// [`Damaged`](cosine_blob::Error::Damaged).
-pub fn require_fit(extent: &Extent, finished: Finished) -> Result<(), cosine_blob::Error> {
-    let damaged = |why| Err(cosine_blob::Error::Damaged(extent.blob(), why));
-    if extent.offset.saturating_add(extent.length) > finished.length {
+pub fn require_fit(
+    blob: BlobId,
+    wanted: Finished,
+    found: Finished,
+) -> Result<(), cosine_blob::Error> {
+    let damaged = |why| Err(cosine_blob::Error::Damaged(blob, why));
+    if found.length < wanted.length {
         return damaged("it is shorter than a content that needs it");
     }
-    let whole = extent.offset == 0 && extent.length == finished.length;
-    if whole && extent.crc64 != finished.crc64 {
+    if found != wanted {
         return damaged("it is not what its content was made of");
     }
     Ok(())
+}
+
+/// That the slices add up, and that what they are of is there. Its bytes are verified by themselves.
+async fn verify_slices(
+    kv: &dyn Kv,
+    uid: Uid,
+    content: &ContentRecord,
+    ends: &[PageEnd],
+) -> Result<Option<String>, Error> {
+    let (mut end, mut crc64) = (0u64, 0);
+    for (number, page_end) in (0..).zip(ends) {
+        let row = key::page(uid, number);
+        let Some(found) = kv.get(&row).await? else {
+            return Ok(Some("a page of its slices is missing".into()));
+        };
+        let page = match PageRecord::decode(&row, &found.value) {
+            Err(Error::Damaged(what)) => return Ok(Some(what)),
+            page => page?,
+        };
+        for slice in page.slices {
+            if let Some(wrong) = verify_slice(kv, &slice).await? {
+                return Ok(Some(wrong.into()));
+            }
+            end = end.saturating_add(slice.length);
+            crc64 = crc64_combine(crc64, slice.crc64, slice.length);
+        }
+        if (end, crc64) != (page_end.end, page_end.crc64) {
+            return Ok(Some("a page of its slices does not add up".into()));
+        }
+    }
+    let whole = (end, crc64) == (content.size, content.crc64);
+    Ok((!whole).then(|| "its slices do not add up".into()))
+}
+
+async fn verify_slice(kv: &dyn Kv, slice: &Slice) -> Result<Option<&'static str>, Error> {
+    let row = key::content(slice.content);
+    let Some(found) = kv.get(&row).await? else {
+        return Ok(Some("a content that it is made of is missing"));
+    };
+    let Ok(content) = ContentRecord::decode(&row, &found.value) else {
+        return Ok(Some("the record of a content that it is made of cannot be read"));
+    };
+    let whole = (slice.offset, slice.length) == (0, content.size);
+    if slice.offset.saturating_add(slice.length) > content.size {
+        return Ok(Some("a content that it is made of is too short"));
+    }
+    let other = whole && slice.crc64 != content.crc64;
+    Ok(other.then_some("a content that it is made of is another one"))
 }
 
 /// Reads a range, which verifies every chunk of it.

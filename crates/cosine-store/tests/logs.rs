@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use cosine_kv::{Commit, Error, Kv, Memory, Outcome, Page, Row, Scan};
-use cosine_store::{BucketAcl, BucketName, Engines, NewBucket, Store, SystemClock};
+use cosine_store::{BucketAcl, BucketName, Engines, NewBucket, Store, SystemClock, Zones};
 use tracing::Instrument;
 
 /// An engine that cannot scan once it is told so.
@@ -22,10 +22,10 @@ impl Kv for Blind {
         self.inner.get(key).await
     }
 
-    async fn scan(&self, scan: Scan) -> Result<Page, Error> {
+    async fn scan_together(&self, scans: Vec<Scan>) -> Result<Vec<Page>, Error> {
         match self.told.load(Ordering::Relaxed) {
             true => Err(Error::Engine("blind".to_owned())),
-            false => self.inner.scan(scan).await,
+            false => self.inner.scan_together(scans).await,
         }
     }
 
@@ -64,8 +64,12 @@ async fn a_task_logs_within_the_span_of_its_request() {
     let engines = Engines { kv: Arc::clone(&kv) as Arc<dyn Kv>, blobs };
     let store = Store::open(engines, Arc::new(SystemClock)).await.unwrap();
     let name = BucketName::parse("b-1250000000").unwrap();
-    let bucket =
-        NewBucket { name: name.clone(), region: "ap-x".to_owned(), acl: BucketAcl::Private };
+    let bucket = NewBucket {
+        name: name.clone(),
+        region: "ap-x".to_owned(),
+        acl: BucketAcl::Private,
+        zones: Zones::One,
+    };
     store.create_bucket(bucket).await.unwrap();
 
     kv.told.store(true, Ordering::Relaxed);

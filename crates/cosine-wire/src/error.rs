@@ -40,6 +40,7 @@ codes! {
     BadDigest 400 "The Content-MD5 you specified did not match what we received.";
     BadRequest 400 "The request is not valid.";
     BucketNameTooLong 400 "The bucket name is too long.";
+    EntityTooSmall 400 "A part that is not the last one is smaller than 1 MB.";
     EntityTooLarge 400 "Your proposed upload exceeds the maximum allowed object size.";
     IncompleteBody 400 "The body is shorter than the declared Content-Length.";
     InvalidArgument 400 "Invalid argument.";
@@ -48,6 +49,8 @@ codes! {
     InvalidDelimiter 400 "The delimiter must be a single character.";
     InvalidDigest 400 "The Content-MD5 you specified is not valid.";
     InvalidObjectName 400 "The specified object name is not valid.";
+    InvalidPart 400 "A part could not be found, or its entity tag is another one.";
+    InvalidPartOrder 400 "The list of parts is not in ascending order.";
     InvalidRegionName 400 "The specified region is not served here.";
     InvalidRequest 400 "Invalid request.";
     InvalidTag 400 "The tags are not valid.";
@@ -55,6 +58,7 @@ codes! {
     KeyTooLong 400 "Your key is too long.";
     MalformedXML 400 "The XML you provided was not well-formed or did not validate.";
     MAZOperationNotSupportOnOAZBucket 400 "A multi-AZ storage class needs a multi-AZ bucket.";
+    OAZOperationNotSupportOnMAZBucket 400 "A multi-AZ bucket takes multi-AZ storage classes only.";
     MissingHost 400 "The Host header is missing.";
     RequestTimeout 400 "The body was not received in time.";
     TooManyBuckets 400 "You have reached the limit of buckets of this account.";
@@ -62,6 +66,7 @@ codes! {
     XMLSizeLimit 400 "The XML body is too large.";
     AccessDenied 403 "Access Denied.";
     InvalidAccessKeyId 403 "The access key Id you provided does not exist in our records.";
+    InvalidObjectState 403 "The object is archived, and has to be restored before it can be read.";
     RequestTimeTooSkewed 403 "The difference between the request time and the server time is too large.";
     SSEHeaderNotAllowed 400 "The encryption header is not allowed here.";
     SignatureDoesNotMatch 403 "The Signature you specified is invalid.";
@@ -76,13 +81,20 @@ codes! {
     NoSuchObjectLockConfiguration 404 "The object lock configuration does not exist.";
     NoSuchPolicyVersion 404 "The bucket policy does not exist.";
     NoSuchTagSet 404 "The tag set does not exist.";
+    NoSuchUpload 404 "The specified upload does not exist: it was completed or aborted, or never was.";
+    NoSuchVersion 404 "The specified version does not exist.";
     NoSuchWebsiteConfiguration 404 "The website configuration does not exist.";
     OriginConfigurationNotFoundError 404 "The origin configuration does not exist.";
     ReplicationConfigurationNotFoundError 404 "The replication configuration does not exist.";
     MethodNotAllowed 405 "The specified method is not allowed against this resource.";
+    RestoreNonArchiveObject 405 "The object is in no archive.";
+    AppendPositionErr 409 "The position is not the length of the object.";
     BucketAlreadyOwnedByYou 409 "The bucket you tried to create already exists, and you own it.";
     BucketNotEmpty 409 "The bucket you tried to delete is not empty.";
     FileAlreadyExists 409 "The object already exists and overwriting it is forbidden.";
+    InvalidBucketState 409 "The state of the bucket does not allow it.";
+    ObjectNotAppendable 409 "The object was not made by APPEND Object.";
+    RestoreAlreadyInProgress 409 "The object is being restored already.";
     PathConflict 409 "Too many writes to the same key at the same time.";
     MissingContentLength 411 "You must provide the Content-Length HTTP header.";
     PreconditionFailed 412 "At least one of the pre-conditions you specified did not hold.";
@@ -130,10 +142,18 @@ impl ApiError {
     /// Renders the error document: `Code`, `Message`, `Resource`, `RequestId`, `TraceId`, all
     /// non-empty, then the details.
     pub fn document(&self, resource: &str, request_id: &str, trace_id: &str) -> String {
-        let mut xml = Xml::error_document();
+        self.render(Xml::error_document(), resource, request_id, trace_id)
+    }
+
+    /// The same, for an answer whose declaration has been sent already: an error within a 200.
+    pub fn root(&self, resource: &str, request_id: &str, trace_id: &str) -> String {
+        self.render(Xml::continued(), resource, request_id, trace_id)
+    }
+
+    fn render(&self, mut xml: Xml, resource: &str, request_id: &str, trace_id: &str) -> String {
         xml.open("Error");
         xml.text("Code", self.code.as_str());
-        xml.text("Message", &self.message);
+        xml.text("Message", &printable(&self.message));
         xml.text("Resource", &printable(resource));
         xml.text("RequestId", request_id);
         xml.text("TraceId", trace_id);

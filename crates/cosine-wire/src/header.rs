@@ -4,19 +4,30 @@
 pub mod name {
     #![allow(missing_docs)] // the names are the documentation
     pub const ACL: &str = "x-cos-acl";
+    pub const BUCKET_AZ_TYPE: &str = "x-cos-bucket-az-type";
+    pub const CONTENT_SHA1: &str = "x-cos-content-sha1";
     pub const COPY_SOURCE: &str = "x-cos-copy-source";
+    pub const COPY_SOURCE_RANGE: &str = "x-cos-copy-source-range";
+    pub const COPY_SOURCE_VERSION_ID: &str = "x-cos-copy-source-version-id";
     pub const CRC64: &str = "x-cos-hash-crc64ecma";
     pub const BUCKET_REGION: &str = "x-cos-bucket-region";
+    pub const DELETE_MARKER: &str = "x-cos-delete-marker";
     pub const FORBID_OVERWRITE: &str = "x-cos-forbid-overwrite";
     pub const METADATA_DIRECTIVE: &str = "x-cos-metadata-directive";
+    pub const NEXT_APPEND_POSITION: &str = "x-cos-next-append-position";
+    pub const OBJECT_TYPE: &str = "x-cos-object-type";
     pub const REQUEST_ID: &str = "x-cos-request-id";
+    pub const RESTORE: &str = "x-cos-restore";
+    pub const RESTORE_STATUS: &str = "x-cos-restore-status";
     pub const SECURITY_TOKEN: &str = "x-cos-security-token";
     pub const STORAGE_CLASS: &str = "x-cos-storage-class";
     pub const STORAGE_TIER: &str = "x-cos-storage-tier";
+    pub const SYMLINK_TARGET: &str = "x-cos-symlink-target";
     pub const TAGGING: &str = "x-cos-tagging";
     pub const TAGGING_COUNT: &str = "x-cos-tagging-count";
     pub const TAGGING_DIRECTIVE: &str = "x-cos-tagging-directive";
     pub const TRACE_ID: &str = "x-cos-trace-id";
+    pub const VERSION_ID: &str = "x-cos-version-id";
 }
 
 /// User-defined metadata: `x-cos-meta-<suffix>`.
@@ -33,18 +44,4 @@ pub const SYSTEM_METADATA: [&str; 6] = [
     "content-language",
     "content-type",
     "expires",
-];
-
-/// Storage class names (`x-cos-storage-class`), compared without regard to case.
-pub const STORAGE_CLASSES: [&str; 10] = [
-    "STANDARD",
-    "STANDARD_IA",
-    "INTELLIGENT_TIERING",
-    "ARCHIVE",
-    "DEEP_ARCHIVE",
-    "MAZ_STANDARD",
-    "MAZ_STANDARD_IA",
-    "MAZ_INTELLIGENT_TIERING",
-    "MAZ_ARCHIVE",
-    "MAZ_DEEP_ARCHIVE",
 ];

@@ -1,7 +1,7 @@
-//! Request and trace ids.
+//! Request, trace and version ids.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 use crate::encode::hex;
 
@@ -35,6 +35,19 @@ pub fn trace_id(random: [u8; 48]) -> String {
     STANDARD.encode(format!("8efc6b2d3b069ca89454d10b9ef00187{}", hex(&random)))
 }
 
+/// The version id of a version of this time, microseconds since 1970 UTC: base64 without padding of the
+/// decimal 2^64 - 1 - T, so that the newest version of a key sorts first.
+pub fn version_id(micros: u64) -> String {
+    STANDARD_NO_PAD.encode((u64::MAX - micros).to_string())
+}
+
+/// The time in a version id; `None` for what was never given out.
+pub fn parse_version_id(id: &str) -> Option<u64> {
+    let text = String::from_utf8(STANDARD_NO_PAD.decode(id).ok()?).ok()?;
+    let micros = u64::MAX - text.parse::<u64>().ok()?;
+    (version_id(micros) == id).then_some(micros)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +61,22 @@ mod tests {
             counter: 0x1d5a,
         };
         assert!(id.encode().starts_with("NWU5MGI4ZWVfNzljMDBiMDlfMWM3MjlfMWQ1"));
+    }
+
+    #[test]
+    fn version_ids_are_those_of_the_samples() {
+        for (id, micros) in [
+            ("MTg0NDUxNTc0NDYxOTI4MzU0MDI", 1_586_627_516_716_213),
+            ("MTg0NDUxNTc0NDYyMjQ2MzUzMjQ", 1_586_627_484_916_291),
+            ("MTg0NDUxNzYzMDc0NDMzNDExOTc", 1_567_766_266_210_418),
+        ] {
+            assert_eq!(version_id(micros), id);
+            assert_eq!(parse_version_id(id), Some(micros));
+        }
+        assert!(version_id(2) < version_id(1), "the newest sorts first");
+        for bad in ["", "null", "MTg0NDUxNTc0NDYxOTI4MzU0MDI=", "KzE4", "LTE", "AAAA", "%"] {
+            assert_eq!(parse_version_id(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use rustix::io::pread;
 
 use super::blocking;
 use super::footer::{self, TRAILER_BYTES};
-use crate::table::Table;
+use crate::table::{Table, crc64_behind, crc64_continue};
 use crate::{BlobId, BlobReader, CHUNK_BYTES, Error, Finished};
 
 /// One read of this size fetches the whole footer of a blob of up to 63 MiB.
@@ -83,6 +83,24 @@ impl Shared {
         let (from, to) = (range.start - whole.start, range.end - whole.start);
         Ok(Bytes::from(bytes).slice(from as usize..to as usize))
     }
+
+    /// CRC-64/XZ of everything in front of `end`.
+    fn running(&self, end: u64) -> Result<u64, Error> {
+        let chunks =
+            if end == self.finished.length { end.div_ceil(CHUNK_BYTES) } else { end / CHUNK_BYTES };
+        let missing = || Error::Damaged(self.id, "its table is shorter than its data");
+        let running = self.table.running(chunks).ok_or_else(missing)?;
+        let ragged = (chunks * CHUNK_BYTES).min(end)..end;
+        Ok(if ragged.is_empty() { running } else { crc64_continue(running, &self.read(ragged)?) })
+    }
+
+    fn crc64(&self, range: Range<u64>) -> Result<u64, Error> {
+        if range.start > range.end || range.end > self.finished.length {
+            return Err(Error::OutOfRange(self.id));
+        }
+        let (front, whole) = (self.running(range.start)?, self.running(range.end)?);
+        Ok(crc64_behind(front, whole, range.end - range.start))
+    }
 }
 
 /// Reads a range into fresh memory, without clearing it first.
@@ -111,5 +129,10 @@ impl BlobReader for Reader {
     async fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
         let shared = Arc::clone(&self.shared);
         blocking(move || shared.read(range)).await
+    }
+
+    async fn crc64(&self, range: Range<u64>) -> Result<u64, Error> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.crc64(range)).await
     }
 }

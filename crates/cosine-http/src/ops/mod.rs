@@ -5,6 +5,7 @@ mod bucket;
 mod not_set;
 mod object;
 mod service;
+mod upload;
 
 use cosine_wire::{ApiError, Code};
 
@@ -24,6 +25,11 @@ pub async fn run(api: &Api, row: &Row, request: Request) -> Result<Reply, ApiErr
         (_, Operation::HeadBucket) => bucket::head::run(api, request).await,
         (_, Operation::DeleteBucket) => bucket::delete::run(api, request).await,
         (_, Operation::GetBucket) => bucket::list::run(api, request).await,
+        (_, Operation::GetBucketLocation) => bucket::location::run(api, request).await,
+        (_, Operation::GetBucketObjectVersions) => bucket::list_versions::run(api, request).await,
+        (_, Operation::GetBucketVersioning) => bucket::versioning::get(api, request).await,
+        (_, Operation::PutBucketVersioning) => bucket::versioning::put(api, request).await,
+        (_, Operation::ListMultipartUploads) => bucket::list_uploads::run(api, request).await,
         (_, Operation::DeleteMultipleObjects) => bucket::delete_objects::run(api, request).await,
         (_, Operation::PutObject) => object::put::run(api, request).await,
         (_, Operation::PutObjectCopy) => object::copy::run(api, request).await,
@@ -33,6 +39,16 @@ pub async fn run(api: &Api, row: &Row, request: Request) -> Result<Reply, ApiErr
         (_, Operation::PutObjectTagging) => object::tagging::put(api, request).await,
         (_, Operation::GetObjectTagging) => object::tagging::get(api, request).await,
         (_, Operation::DeleteObjectTagging) => object::tagging::delete(api, request).await,
+        (_, Operation::PostObjectRestore) => object::restore::run(api, request).await,
+        (_, Operation::AppendObject) => object::append::run(api, request).await,
+        (_, Operation::PutSymlink) => object::symlink::put(api, request).await,
+        (_, Operation::GetSymlink) => object::symlink::get(api, request).await,
+        (_, Operation::InitiateMultipartUpload) => upload::initiate::run(api, request).await,
+        (_, Operation::UploadPart) => upload::put_part::run(api, request).await,
+        (_, Operation::UploadPartCopy) => upload::copy_part::run(api, request).await,
+        (_, Operation::CompleteMultipartUpload) => upload::complete::run(api, request).await,
+        (_, Operation::AbortMultipartUpload) => upload::abort::run(api, request).await,
+        (_, Operation::ListParts) => upload::list_parts::run(api, request).await,
         _ => Err(Code::NotImplemented.into()),
     }
 }

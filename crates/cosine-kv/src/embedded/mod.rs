@@ -205,20 +205,24 @@ impl Kv for Embedded {
             .transpose()
     }
 
-    async fn scan(&self, scan: Scan) -> Result<Page, Error> {
+    async fn scan_together(&self, scans: Vec<Scan>) -> Result<Vec<Page>, Error> {
         let snapshot = self.view.snapshot();
-        scan.run(|scan| {
-            let rows = match &scan.end {
-                Some(end) => snapshot.range(&self.view.keyspace, scan.start.clone()..end.clone()),
-                None => snapshot.range(&self.view.keyspace, scan.start.clone()..),
-            };
-            let item = |guard: fjall::Guard| {
-                let (key, stored) = guard.into_inner().map_err(engine_error)?;
-                let (revision, value) = split(&stored)?;
-                Ok((key.to_vec(), Bytes::copy_from_slice(value), revision))
-            };
-            scan.direction.walk(rows.map(item))
-        })
+        let rows = &self.view.keyspace;
+        let page = |scan: Scan| {
+            scan.run(|scan| {
+                let rows = match &scan.end {
+                    Some(end) => snapshot.range(rows, scan.start.clone()..end.clone()),
+                    None => snapshot.range(rows, scan.start.clone()..),
+                };
+                let item = |guard: fjall::Guard| {
+                    let (key, stored) = guard.into_inner().map_err(engine_error)?;
+                    let (revision, value) = split(&stored)?;
+                    Ok((key.to_vec(), Bytes::copy_from_slice(value), revision))
+                };
+                scan.direction.walk(rows.map(item))
+            })
+        };
+        scans.into_iter().map(page).collect()
     }
 
     async fn commit(&self, commit: Commit) -> Result<Outcome, Error> {

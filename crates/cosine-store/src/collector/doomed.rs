@@ -32,7 +32,7 @@ impl Collector {
                 (tally.reclaimed_blobs, tally.reclaimed_bytes) = (1, bytes);
             }
             let conditions = vec![Condition::Unchanged(key.clone(), row.revision)];
-            steps.push(Step { conditions, writes: vec![Write::Delete(key)], tally });
+            steps.push(Step { conditions, writes: vec![Write::Delete(key)], tally, gone: false });
         }
         // First the blobs, durably, then the rows: a crash between the two deletes them again.
         self.store.blobs().delete(&due).await?;

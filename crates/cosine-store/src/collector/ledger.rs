@@ -13,6 +13,8 @@ pub(super) struct Step {
     pub conditions: Vec<Condition>,
     pub writes: Vec<Write>,
     pub tally: Tally,
+    /// Whether a content is gone with it.
+    pub gone: bool,
 }
 
 /// A change of the ledger.

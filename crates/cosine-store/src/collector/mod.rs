@@ -7,11 +7,13 @@
 //! 1. [`released`]: a content that lost a reference. If nobody refers to it, it is *condemned*, one
 //!    looks again, and it is removed and its blobs are *doomed*. A copy that meets it condemned
 //!    pardons it.
-//! 2. [`doomed`]: a doomed blob goes once the grace has passed.
-//! 3. [`orphans`]: a run that fell silent is over; blobs that it left in the making are doomed.
+//! 2. [`ended`]: an upload that is over lets go of what did not become part of an object.
+//! 3. [`doomed`]: a doomed blob goes once the grace has passed.
+//! 4. [`orphans`]: a run that fell silent is over; blobs that it left in the making are doomed.
 //!    What nothing explains is put aside and reported.
 
 mod doomed;
+mod ended;
 mod ledger;
 mod orphans;
 mod released;
@@ -145,6 +147,7 @@ impl Collector {
     /// Those of the engines. What was done stays done; the next tick goes on.
     pub async fn tick(&mut self) -> Result<Collected, Error> {
         let mut done = Collected::default();
+        self.clear_ended_uploads().await?;
         for _ in 0..PAGES {
             let page = self.work_off_released().await?;
             let is_last = !page.more;
@@ -178,7 +181,7 @@ impl Collector {
 
 impl Store {
     /// The rows of a range, and whether there are more.
-    async fn rows(&self, scan: Scan) -> Result<(Vec<(Vec<u8>, Row)>, bool), Error> {
+    pub(crate) async fn rows(&self, scan: Scan) -> Result<(Vec<(Vec<u8>, Row)>, bool), Error> {
         let page = self.kv().scan(scan).await?;
         let row = |found| match found {
             Found::Row(key, row) => Some((key, row)),
@@ -188,7 +191,7 @@ impl Store {
     }
 
     /// Whether any row has this prefix.
-    async fn any(&self, prefix: &[u8]) -> Result<bool, Error> {
+    pub(crate) async fn any(&self, prefix: &[u8]) -> Result<bool, Error> {
         Ok(!self.kv().scan(Scan::prefix(prefix, 1)).await?.found.is_empty())
     }
 }

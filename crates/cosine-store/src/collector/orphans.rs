@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cosine_blob::{BlobId, RunId};
 use cosine_kv::{Condition, Found, Revision, Scan};
 
-use crate::record::{Body, ContentRecord, DoomedRecord, OverRecord, Record};
+use crate::record::{ContentRecord, DoomedRecord, OverRecord, Record};
 use crate::{Error, key, run};
 
 use super::ledger::{Step, Tally};
@@ -43,7 +43,7 @@ impl Collector {
     /// run cannot refer to what it has written, should it be alive after all.
     pub(super) async fn end_silent_runs(&mut self) -> Result<Collected, Error> {
         let mut done = Collected::default();
-        let now = self.store.inner.clock.elapsed();
+        let now = self.store.inner.options.clock.elapsed();
         let kv = self.store.kv();
         let standing = run::standing(kv).await?;
         let beats = run::heard(kv).await?;
@@ -121,7 +121,7 @@ impl Collector {
             let key = key::over(run);
             let conditions = vec![Condition::Unchanged(key.clone(), revision)];
             let writes = vec![OverRecord { swept: true }.put(key)?];
-            Ok(Step { conditions, writes, tally: Tally::default() })
+            Ok(Step { conditions, writes, ..Step::default() })
         };
         let steps = sweep.runs.into_iter().map(step).collect::<Result<Vec<_>, Error>>()?;
         for page in steps.chunks(super::PAGE) {
@@ -171,11 +171,9 @@ impl Collector {
             let Found::Row(key, row) = found else { continue };
             let content = ContentRecord::decode(&key, &row.value);
             last = Some(key);
-            let Ok(ContentRecord { body: Body::Extents(extents), .. }) = content else { continue };
-            for blob in extents.iter().map(|extent| extent.blob()) {
-                if orphans.remove(&blob) {
-                    tracing::error!(%blob, "a content's reference to a blob is missing: run fsck");
-                }
+            let blob = content.ok().and_then(|content| content.body.blob());
+            if let Some(blob) = blob.filter(|blob| orphans.remove(blob)) {
+                tracing::error!(%blob, "a content's reference to a blob is missing: run fsck");
             }
         }
         Ok(last.filter(|_| page.more))
@@ -207,7 +205,7 @@ impl Collector {
         let key = key::doomed(self.store.now(), orphan, None);
         let conditions = vec![Condition::Absent(key.clone())];
         let writes = vec![DoomedRecord { bytes }.put(key)?];
-        Ok(Step { conditions, writes, tally: Tally::of_doom(bytes) })
+        Ok(Step { conditions, writes, tally: Tally::of_doom(bytes), gone: false })
     }
 
     async fn doomed_blobs(&self) -> Result<BTreeSet<BlobId>, Error> {

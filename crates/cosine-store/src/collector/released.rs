@@ -1,13 +1,22 @@
 //! Contents that lost a reference: condemned, looked at again, removed.
+//!
+//! A content of one place is removed in one commit. One that is made of slices is taken apart: it lets go
+//! of them page by page, each in a commit of its own, and of its row last. From the first of these on
+//! nobody can refer to it, and whoever finds it in the middle goes on.
 
 use std::collections::BTreeMap;
 
-use cosine_kv::{Condition, Revision, Row, Write};
+use cosine_blob::BlobId;
+use cosine_kv::{Commit, Condition, Outcome, Revision, Row, Scan, Write};
 
 use crate::id::Uid;
-use crate::record::{Body, ContentRecord, ContentState, DamageRecord, DoomedRecord, Record};
+use crate::publish::let_go;
+use crate::record::{
+    Body, ContentRecord, ContentState, DamageRecord, DoomedRecord, PageRecord, Record,
+};
 use crate::{Error, key};
 
+use super::PAGES;
 use super::ledger::{Step, Tally};
 use super::{Collected, Collector};
 
@@ -36,7 +45,16 @@ impl Collector {
         let mut done = Collected { more, ..Collected::default() };
         let mut cases = Vec::with_capacity(rows.len());
         for (key, row) in rows {
-            cases.push(self.look(key, row).await?);
+            let case = self.look(key, row).await?;
+            match case.found {
+                Content::There { ref record, revision, .. }
+                    if record.state == ContentState::Removing =>
+                {
+                    done.contents += u64::from(self.take_apart(&case, revision).await?);
+                    done.more = true; // what it let go of
+                }
+                _ => cases.push(case),
+            }
         }
         let firsts: Vec<Step> =
             cases.iter().map(|case| self.first(case)).collect::<Result<_, _>>()?;
@@ -56,7 +74,8 @@ impl Collector {
         }
         for (removal, taken) in removals.iter().zip(self.take(&removals).await?) {
             if taken.is_some() {
-                done.contents += 1;
+                done.contents += u64::from(removal.gone);
+                done.more |= !removal.gone;
                 done.bytes += removal.tally.reclaimed_bytes;
             }
         }
@@ -128,35 +147,56 @@ impl Collector {
         }
         let key = key::content(uid);
         let mut step = Step::default();
-        step.writes.push(Write::Delete(released.key().to_vec()));
-        step.writes.push(Write::Delete(key.clone()));
-        step.writes.push(Write::Delete(key::damage(uid)));
-        step.conditions = vec![released, Condition::Unchanged(key, condemned)];
+        step.conditions = vec![released.clone(), Condition::Unchanged(key.clone(), condemned)];
         match record.body {
+            Body::Slices(_) => {
+                let removing = ContentRecord { state: ContentState::Removing, ..record };
+                step.writes.push(removing.put(key)?);
+                return Ok(Some(step));
+            }
             Body::Inline => {
                 step.writes.push(Write::Delete(key::inline(uid)));
                 step.tally.reclaimed_inline = 1;
                 step.tally.reclaimed_bytes = record.size;
             }
-            Body::Extents(extents) => {
-                let mut blobs = BTreeMap::new();
-                for extent in &extents {
-                    *blobs.entry(extent.blob()).or_insert(0) += extent.length;
-                }
-                let now = self.store.now();
-                for (blob, bytes) in blobs {
-                    step.writes.push(Write::Delete(key::blob_reference(blob, uid)));
-                    step.writes.push(DoomedRecord { bytes }.put(key::doomed(
-                        now,
-                        blob,
-                        Some(uid),
-                    ))?);
-                    let doom = Tally::of_doom(bytes);
-                    step.tally.doomed_blobs += doom.doomed_blobs;
-                    step.tally.doomed_bytes += doom.doomed_bytes;
-                }
+            Body::Blob { id, .. } => {
+                let (blob, bytes) = (BlobId(id), record.size);
+                step.writes.push(Write::Delete(key::blob_reference(blob, uid)));
+                let doomed = key::doomed(self.store.now(), blob, Some(uid));
+                step.writes.push(DoomedRecord { bytes }.put(doomed)?);
+                step.tally = Tally::of_doom(bytes);
             }
         }
+        step.gone = true;
+        step.writes.extend([released.key().to_vec(), key, key::damage(uid)].map(Write::Delete));
         Ok(Some(step))
+    }
+
+    /// Takes a content apart that nobody can refer to any more; returns whether it is gone.
+    async fn take_apart(&self, case: &Case, revision: Revision) -> Result<bool, Error> {
+        let row = key::content(case.uid);
+        let unchanged = Condition::Unchanged(row.clone(), revision);
+        let (pages, more) = self.store.rows(Scan::prefix(&key::pages(case.uid), PAGES)).await?;
+        for (page, found) in pages {
+            let mut writes = BTreeMap::new();
+            for slice in PageRecord::decode(&page, &found.value)?.slices {
+                for write in let_go(slice.content, slice.holder, self.store.now())? {
+                    writes.insert(write.key().to_vec(), write);
+                }
+            }
+            let writes = writes.into_values().chain([Write::Delete(page)]).collect();
+            let commit = Commit { conditions: vec![unchanged.clone()], writes };
+            match self.store.kv().commit(commit).await? {
+                Outcome::Committed(_) => {}
+                Outcome::Conflict | Outcome::Unknown => return Ok(false),
+            }
+        }
+        if more {
+            return Ok(false);
+        }
+        let writes = [case.released.key().to_vec(), row, key::damage(case.uid)];
+        let commit =
+            Commit { conditions: vec![unchanged], writes: writes.map(Write::Delete).to_vec() };
+        Ok(matches!(self.store.kv().commit(commit).await?, Outcome::Committed(_)))
     }
 }

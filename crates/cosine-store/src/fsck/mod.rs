@@ -5,9 +5,12 @@
 
 mod blobs;
 mod contents;
+mod objects;
 mod recode;
+mod references;
 mod repair;
 mod rows;
+mod uploads;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,6 +90,12 @@ pub struct Counts {
     pub buckets: u64,
     /// Versions of objects.
     pub versions: u64,
+    /// Delete markers.
+    pub delete_markers: u64,
+    /// Uploads under way.
+    pub uploads: u64,
+    /// Parts of uploads.
+    pub parts: u64,
     /// Contents, referred to or not.
     pub contents: u64,
     /// Bytes in them.
@@ -175,9 +184,17 @@ struct Check<'e> {
     /// Whether the record of a bucket cannot be read: then a row of an unknown bucket may be of it.
     bucket_unread: bool,
     doomed: BTreeSet<BlobId>,
+    /// Uploads that are under way, or over and known to be.
+    uploads: BTreeSet<Uid>,
+    /// Whether the record of an upload cannot be read.
+    upload_unread: bool,
+    /// Uploads that have parts.
+    uploads_of_parts: BTreeSet<Uid>,
+    /// An upload, and the holders of its parts that are slices of an object now.
+    kept: (Option<Uid>, BTreeSet<Uid>),
     /// Runs that are known: what they left unreferenced is for the collector to find.
     runs: BTreeSet<RunId>,
-    /// References that versions have.
+    /// References that versions, slices and parts have.
     held: u64,
     /// References to contents that there are.
     counted: u64,
@@ -194,6 +211,10 @@ impl<'e> Check<'e> {
             buckets: BTreeMap::new(),
             bucket_unread: false,
             doomed: BTreeSet::new(),
+            uploads: BTreeSet::new(),
+            upload_unread: false,
+            uploads_of_parts: BTreeSet::new(),
+            kept: (None, BTreeSet::new()),
             runs: BTreeSet::new(),
             held: 0,
             counted: 0,

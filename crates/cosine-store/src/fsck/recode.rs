@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use crate::record::{
-    BucketAclRecord, BucketRecord, ContentRecord, DamageRecord, DoomedRecord, FenceRecord,
-    HeadRecord, HeartbeatRecord, LedgerRecord, OverRecord, Record, ReferenceRecord, ReleasedRecord,
-    ScrubRecord, StoreRecord, Version,
+    BucketAclRecord, BucketRecord, ContentRecord, DamageRecord, DoomedRecord, EndedUploadRecord,
+    FenceRecord, HeadRecord, HeartbeatRecord, LedgerRecord, OldVersion, OverRecord, PageRecord,
+    PartRecord, Record, ReferenceRecord, ReleasedRecord, ScrubRecord, StoreRecord, UploadRecord,
+    Version,
 };
 use crate::{Error, key};
 
@@ -19,6 +20,7 @@ pub fn recode_row(key: &[u8], value: &[u8]) -> Result<Bytes, Error> {
         Some(b'b') => recode::<BucketRecord>,
         Some(b'c') => recode::<ContentRecord>,
         Some(b'd') => recode::<DoomedRecord>,
+        Some(b'e') => recode::<PageRecord>,
         Some(b'f') => recode::<FenceRecord>,
         Some(b'h') => recode::<HeadRecord>,
         Some(b'i') => return Ok(Bytes::copy_from_slice(value)),
@@ -27,10 +29,14 @@ pub fn recode_row(key: &[u8], value: &[u8]) -> Result<Bytes, Error> {
         Some(b'm') if key == key::ledger() => recode::<LedgerRecord>,
         Some(b'm') if key == key::scrub() => recode::<ScrubRecord>,
         Some(b'o') => recode::<OverRecord>,
+        Some(b'p') => recode::<PartRecord>,
         Some(b'q') => recode::<ReleasedRecord>,
         Some(b'r') => recode::<ReferenceRecord>,
         Some(b's') => recode::<BucketAclRecord>,
         Some(b't') => recode::<HeartbeatRecord>,
+        Some(b'u') => recode::<UploadRecord>,
+        Some(b'v') => recode::<OldVersion>,
+        Some(b'w') => recode::<EndedUploadRecord>,
         Some(b'x') => recode::<DamageRecord>,
         _ => return Err(Error::Damaged("nobody knows what it is".into())),
     };

@@ -1,5 +1,7 @@
 //! Records as the first format wrote them: they must open for ever.
 
+use cosine_blob::{BlobId, PoolId};
+
 use super::*;
 
 /// Where the fixtures are stored.
@@ -11,6 +13,7 @@ fn version_1_records_open() {
     let version = Version {
         uid: Uid([1; 16]),
         order: 1_586_542_830_000_001,
+        null: true,
         content: Uid([2; 16]),
         size: 16,
         etag: Etag { digest: [3; 16], parts: 0 },
@@ -24,11 +27,12 @@ fn version_1_records_open() {
             user: vec![("via".into(), b"x".to_vec())],
         },
         tags: vec![],
+        restore: Some(Restore { requested: 1, ready: 2, expires: 300, tier: RestoreTier::Bulk }),
     };
     let stored = hex(
-        "01 01010101010101010101010101010101 81afb6cebcdee802 02020202020202020202020202020202 \
+        "01 01010101010101010101010101010101 81afb6cebcdee802 01 02020202020202020202020202020202 \
          10 03030303030303030303030303030303 00 e2bd9282e0a79ab9e801 00 00 00 02 \
-         01 0c 636f6e74656e742d74797065 03 612f62 01 03 766961 01 78 00 33b7fb64",
+         01 0c 636f6e74656e742d74797065 03 612f62 01 03 766961 01 78 00 01 01 02 ac02 02 d837264e",
     );
     assert_eq!(version.encode(KEY).unwrap(), stored);
     assert_eq!(Version::decode(KEY, &stored).unwrap(), version);
@@ -40,44 +44,67 @@ fn version_1_records_open() {
         crc64: 1,
         md5: Some([4; 16]),
         state: ContentState::Live,
-        body: Body::Extents(vec![Extent::whole(BlobId([5; 16]), 300, 1)]),
+        pools: Pools::of(PoolId::new(9).unwrap()),
+        depth: 0,
+        body: Body::plain(BlobId([5; 16])),
     };
-    let stored = hex("01 ac02 01 01 04040404040404040404040404040404 00 01 01 \
-         05050505050505050505050505050505 00 ac02 01 00 6145a861");
+    let stored = hex("01 ac02 01 01 04040404040404040404040404040404 00 8004 00 01 \
+         05050505050505050505050505050505 00 6a366c34");
     assert_eq!(content.encode(KEY).unwrap(), stored);
     assert_eq!(ContentRecord::decode(KEY, &stored).unwrap(), content);
+}
+
+fn check<R: Record + PartialEq + std::fmt::Debug>(record: R, stored: &str) {
+    let stored = hex(stored);
+    assert_eq!(record.encode(KEY).unwrap(), stored, "{record:?}");
+    assert_eq!(R::decode(KEY, &stored).unwrap(), record);
 }
 
 /// The byte that a class is stored as.
 #[test]
 fn version_1_of_the_storage_classes() {
     let stored =
-        StorageClass::ALL.map(|class| (class.as_str(), postcard::to_stdvec(&class).unwrap()));
-    let expected = [("STANDARD", 0), ("STANDARD_IA", 1), ("INTELLIGENT_TIERING", 2)];
-    assert_eq!(stored, expected.map(|(name, byte)| (name, vec![byte])));
+        StorageClass::ALL.iter().map(|class| (class.as_str(), postcard::to_stdvec(class).unwrap()));
+    let expected = [
+        "STANDARD",
+        "STANDARD_IA",
+        "INTELLIGENT_TIERING",
+        "ARCHIVE",
+        "DEEP_ARCHIVE",
+        "MAZ_STANDARD",
+        "MAZ_STANDARD_IA",
+        "MAZ_INTELLIGENT_TIERING",
+        "MAZ_ARCHIVE",
+        "MAZ_DEEP_ARCHIVE",
+    ];
+    assert!(stored.eq((0..).zip(expected).map(|(byte, name)| (name, vec![byte]))));
 }
 
 #[test]
 fn version_1_of_the_small_records_opens() {
-    fn check<R: Record + PartialEq + std::fmt::Debug>(record: R, stored: &str) {
-        let stored = hex(stored);
-        assert_eq!(record.encode(KEY).unwrap(), stored, "{record:?}");
-        assert_eq!(R::decode(KEY, &stored).unwrap(), record);
-    }
     let bucket = |gate| BucketRecord {
         uid: Uid([1; 16]),
         region: "ap-x".into(),
         created: 1_586_542_830,
         gate,
+        versioning: Versioning::Suspended,
+        zones: Zones::Several,
     };
     let head = "01 01010101010101010101010101010101 04 61702d78 dce385e90b";
-    check(bucket(Gate::Open), &format!("{head} 00 84cd6d46"));
-    check(bucket(Gate::Frozen { run: 300, token: 1 }), &format!("{head} 01 ac02 01 e7a61cab"));
+    check(bucket(Gate::Open), &format!("{head} 00 02 01 6073a3ed"));
+    check(
+        bucket(Gate::Frozen { run: 300, token: 1 }),
+        &format!("{head} 01 ac02 01 02 01 d72b97a1"),
+    );
     check(BucketAclRecord { acl: BucketAcl::PublicReadWrite }, "01 02 f2803107");
     check(StoreRecord { id: 300 }, "01 ac02 d58687d1");
     check(FenceRecord { began: 300 }, "01 ac02 d58687d1");
     check(HeartbeatRecord { at: 300 }, "01 ac02 d58687d1");
-    check(HeadRecord { newest: 300 }, "01 ac02 d58687d1");
+    check(HeadRecord { newest: 300, null: Some(1) }, "01 ac02 01 01 6655c6d2");
+    let marker = DeleteMarker { order: 300, null: true };
+    check(OldVersion::Marker(marker), "01 01 ac02 01 639c04b0");
+    let ended = EndedUploadRecord { content: Some(Uid([1; 16])) };
+    check(ended, "01 01 01010101010101010101010101010101 ca35c58d");
     check(ReferenceRecord {}, "01 96abb87e");
     check(ReleasedRecord { at: 300 }, "01 ac02 d58687d1");
     let seen = Census { live: 1, live_bytes: 2, shared: 3, shared_bytes: 4, damaged: 5 };
@@ -111,6 +138,55 @@ fn version_1_of_the_small_records_opens() {
     );
 }
 
+#[test]
+fn version_1_of_what_uploads_and_slices_are_opens() {
+    let upload = UploadRecord {
+        uid: Uid([1; 16]),
+        initiated: 300,
+        initiator: 2,
+        class: StorageClass::Archive,
+        acl: ObjectAcl::Private,
+        attributes: Attributes::default(),
+        tags: vec![("k".into(), "v".into())],
+    };
+    check(
+        upload,
+        "01 01010101010101010101010101010101 ac02 02 03 01 00 00 01 01 6b 01 76 a2a9debd",
+    );
+    let part = PartRecord {
+        content: Uid([1; 16]),
+        holder: Uid([2; 16]),
+        offset: 1,
+        length: 300,
+        crc64: 2,
+        etag: [3; 16],
+        modified: 4,
+        pools: Pools::default(),
+        depth: 5,
+    };
+    check(
+        part,
+        "01 01010101010101010101010101010101 02020202020202020202020202020202 01 ac02 02 \
+         03030303030303030303030303030303 04 00 05 0f3bac1d",
+    );
+    let slice =
+        Slice { content: Uid([1; 16]), holder: Uid([2; 16]), offset: 1, length: 300, crc64: 2 };
+    check(
+        PageRecord { slices: vec![slice] },
+        "01 01 01010101010101010101010101010101 02020202020202020202020202020202 01 ac02 02 8bfe7e6f",
+    );
+    let sliced = ContentRecord {
+        size: 300,
+        crc64: 2,
+        md5: None,
+        state: ContentState::Removing,
+        pools: Pools::default(),
+        depth: 1,
+        body: Body::Slices(vec![PageEnd { end: 300, crc64: 2 }]),
+    };
+    check(sliced, "01 ac02 02 00 02 00 01 02 01 ac02 02 479451a8");
+}
+
 /// A flipped bit anywhere, a cut, another key: damage, and never other values.
 #[test]
 fn what_is_not_what_was_written_is_damage_and_no_panic() {
@@ -132,7 +208,7 @@ fn what_is_not_what_was_written_is_damage_and_no_panic() {
 /// A field more is another format, and would have another version.
 #[test]
 fn a_record_that_is_longer_than_its_fields_is_damage() {
-    let mut stored = vec![HeadRecord::VERSION, 1, 0];
+    let mut stored = vec![HeadRecord::VERSION, 1, 0, 0];
     stored.extend_from_slice(&checksum(KEY, &stored).to_le_bytes());
     assert!(matches!(HeadRecord::decode(KEY, &stored), Err(Error::Damaged(_))));
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use cosine_store::fsck::{FsckOptions, fsck};
 use cosine_store::{
     Bucket, BucketAcl, BucketName, Engines, Entry, ListOptions, NewBucket, ObjectKey, Store,
-    SystemClock,
+    SystemClock, Zones,
 };
 
 use crate::Failure;
@@ -40,7 +40,8 @@ pub fn examine(data: &Path) -> Result<State, Failure> {
         check(&engines).await?;
         if !state.contains_key(extra.0) {
             let name = name(extra.0)?;
-            let new = NewBucket { name, region: "r".into(), acl: BucketAcl::Private };
+            let new =
+                NewBucket { name, region: "r".into(), acl: BucketAcl::Private, zones: Zones::One };
             store.create_bucket(new).await.map_err(failed("create a bucket after the crash"))?;
         }
         let mut source = Bytes::from(body.clone());
@@ -99,7 +100,7 @@ async fn read_bucket(store: &Store, bucket: &Bucket) -> Result<BTreeMap<String, 
     for key in page.entries.iter().map(Entry::name) {
         let parsed = ObjectKey::parse(key).map_err(failed("parse a key"))?;
         let what = format!("read {}/{key}", bucket.name());
-        let version = store.object(bucket, &parsed).await.map_err(failed(&what))?;
+        let version = store.object(bucket, &parsed, None).await.map_err(failed(&what))?;
         let mut reader = store.read(&version, 0..version.size).await.map_err(failed(&what))?;
         let mut body = vec![];
         while let Some(piece) = reader.next().await.map_err(failed(&what))? {

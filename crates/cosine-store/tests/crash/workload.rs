@@ -12,7 +12,7 @@ use cosine_kv::embedded::{Durability, Options};
 use cosine_store::{
     Attributes, Bucket, BucketAcl, BucketName, ByteSource, Collected, Collector, CollectorOptions,
     CopyRequest, Engines, Error, NewBucket, ObjectAcl, ObjectKey, PutRequest, SourceError,
-    StorageClass, Store, SystemClock,
+    StorageClass, Store, SystemClock, Zones,
 };
 
 use crate::machine::{MARKS, ROOT};
@@ -80,7 +80,12 @@ async fn perform(store: &Store, number: u64, operation: Operation) {
         Operation::Open => unreachable!("it runs alone"),
         Operation::Collect => drop(collect(store).await.unwrap()),
         Operation::CreateBucket(name) => {
-            let new = NewBucket { name: parse(name), region: "r".into(), acl: BucketAcl::Private };
+            let new = NewBucket {
+                name: parse(name),
+                region: "r".into(),
+                acl: BucketAcl::Private,
+                zones: Zones::One,
+            };
             store.create_bucket(new).await.unwrap();
         }
         Operation::DeleteBucket(name) => {
@@ -99,7 +104,7 @@ async fn perform(store: &Store, number: u64, operation: Operation) {
             copy(store, from, to, replace.then_some(number)).await
         }
         Operation::Delete(at) => {
-            store.delete(&bucket(store, at.0).await, &key(at.1)).await.unwrap();
+            store.delete(&bucket(store, at.0).await, &key(at.1), None).await.unwrap();
         }
     }
 }
@@ -146,9 +151,10 @@ pub async fn put(
 async fn copy(store: &Store, from: Place, to: Place, replace: Option<u64>) {
     let (source_bucket, source_key) = (bucket(store, from.0).await, key(from.1));
     let request = CopyRequest {
-        source: store.object(&source_bucket, &source_key).await.unwrap(),
+        source: store.object(&source_bucket, &source_key, None).await.unwrap(),
         source_bucket,
         source_key,
+        source_id: None,
         bucket: bucket(store, to.0).await,
         key: key(to.1),
         attributes: replace.map(marked),
@@ -157,7 +163,7 @@ async fn copy(store: &Store, from: Place, to: Place, replace: Option<u64>) {
         class: StorageClass::Standard,
         forbid_overwrite: false,
     };
-    store.copy(request).await.unwrap();
+    store.plan_copy(request).await.unwrap().run().await.unwrap();
 }
 
 fn marked(number: u64) -> Attributes {

@@ -6,12 +6,12 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cosine_blob::{BlobId, Blobs, Files, StoreId, files};
+use cosine_blob::{BlobId, Blobs, Files, PoolId, StoreId, files};
 use cosine_kv::{Commit, Embedded, Found, Kv, Memory, Outcome, Scan, Write};
 use cosine_store::{
     Attributes, Bucket, BucketAcl, BucketName, Collector, CollectorOptions, CopyRequest, Engines,
     NewBucket, ObjectAcl, ObjectKey, PutRequest, Scrub, ScrubOptions, StorageClass, Store,
-    SystemClock,
+    SystemClock, Zones,
 };
 use tempfile::TempDir;
 
@@ -65,9 +65,10 @@ pub async fn put(store: &Store, key: &str, body: &[u8]) {
 async fn copy(store: &Store, from: &str, to: &str) {
     let (bucket, source_key) = (bucket(store).await, ObjectKey::parse(from).unwrap());
     let request = CopyRequest {
-        source: store.object(&bucket, &source_key).await.unwrap(),
+        source: store.object(&bucket, &source_key, None).await.unwrap(),
         source_bucket: bucket.clone(),
         source_key,
+        source_id: None,
         bucket,
         key: ObjectKey::parse(to).unwrap(),
         attributes: None,
@@ -76,16 +77,16 @@ async fn copy(store: &Store, from: &str, to: &str) {
         class: StorageClass::Standard,
         forbid_overwrite: false,
     };
-    store.copy(request).await.unwrap();
+    store.plan_copy(request).await.unwrap().run().await.unwrap();
 }
 
 async fn delete(store: &Store, key: &str) {
-    store.delete(&bucket(store).await, &ObjectKey::parse(key).unwrap()).await.unwrap();
+    store.delete(&bucket(store).await, &ObjectKey::parse(key).unwrap(), None).await.unwrap();
 }
 
 pub async fn create_bucket(store: &Store, name: &str) {
     let name = BucketName::parse(name).unwrap();
-    let new = NewBucket { name, region: "r".into(), acl: BucketAcl::PublicRead };
+    let new = NewBucket { name, region: "r".into(), acl: BucketAcl::PublicRead, zones: Zones::One };
     store.create_bucket(new).await.unwrap();
 }
 
@@ -154,7 +155,7 @@ async fn make() -> Base {
     // ... a run that is over, and what it left in the making.
     let engines = embedded(data.path());
     drop(Store::open(engines.clone(), Arc::new(SystemClock)).await.unwrap());
-    let orphan = BlobId::new(7, 7, blob_of["blob"].run());
+    let orphan = BlobId::new(7, PoolId::default(), 7, blob_of["blob"].run());
     engines.blobs.create(orphan).finish(Bytes::from(body(9, 21_000))).await.unwrap();
     let rows = rows_of(&*engines.kv).await;
     let (store, blobs) = (engines.blobs.store_id().await.unwrap(), bytes_of(&*engines.blobs).await);

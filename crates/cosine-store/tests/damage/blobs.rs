@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use cosine_blob::table::crc64;
-use cosine_blob::{BlobId, Blobs, RunId};
+use cosine_blob::{BlobId, Blobs, PoolId, RunId};
 use cosine_store::fsck::Flaw::{DamagedObject, UnexplainedBlob};
 use cosine_store::fsck::{FsckOptions, fsck};
 use cosine_store::{Store, SystemClock};
@@ -127,9 +127,9 @@ fn add(fixture: &Fixture, name: &str) {
 
 #[test]
 fn what_a_known_run_left_is_explained_and_what_nobody_left_is_put_aside() {
-    let known = BlobId::new(1, 1, BASE.blob_of["large"].run());
+    let known = BlobId::new(1, PoolId::default(), 1, BASE.blob_of["large"].run());
     examine_files(SOUND, |fixture| add(fixture, &format!("00/{known}")));
-    let unknown = BlobId::new(1, 1, RunId(42));
+    let unknown = BlobId::new(1, PoolId::default(), 1, RunId(42));
     let unexplained = Damage::shows("of a run that nobody knows", &[UnexplainedBlob]);
     examine_files(unexplained, |fixture| add(fixture, &format!("00/{unknown}")));
     block_on(async {
@@ -171,7 +171,7 @@ fn damage_is_known_until_it_is_mended() {
         let store = Store::open(fixture.engines(), std::sync::Arc::new(SystemClock)).await.unwrap();
         let version = {
             let key = cosine_store::ObjectKey::parse("large").unwrap();
-            store.object(&bucket(&store).await, &key).await.unwrap()
+            store.object(&bucket(&store).await, &key, None).await.unwrap()
         };
         scrub(&store).await;
         let status = store.scrub_status().await.unwrap();

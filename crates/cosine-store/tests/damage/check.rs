@@ -113,7 +113,8 @@ async fn read_everything(damage: Damage, store: &Store, when: &str) {
 async fn read(store: &Store, key: &str) -> Result<Vec<u8>, String> {
     let text = |error: Error| error.to_string();
     let bucket = store.bucket(&BucketName::parse(BUCKET).unwrap()).await.map_err(text)?;
-    let version = store.object(&bucket, &ObjectKey::parse(key).unwrap()).await.map_err(text)?;
+    let version =
+        store.object(&bucket, &ObjectKey::parse(key).unwrap(), None).await.map_err(text)?;
     let mut reader = store.read(&version, 0..version.size).await.map_err(text)?;
     let mut bytes = vec![];
     while let Some(piece) = reader.next().await.map_err(text)? {

@@ -19,7 +19,7 @@ use cosine_store::fsck::{FsckOptions, fsck};
 use cosine_store::{
     Attributes, Bucket, BucketAcl, BucketName, CopyRequest, Engines, Error, ListOptions,
     ManualClock, NewBucket, ObjectAcl, ObjectKey, PutRequest, Rejection, StorageClass, Store,
-    Version,
+    Version, Zones,
 };
 use proptest::prelude::*;
 
@@ -137,7 +137,8 @@ impl World {
 
     async fn create_bucket(&mut self, n: usize) {
         let name = BucketName::parse(BUCKETS[n]).unwrap();
-        let new = NewBucket { name, region: "r".into(), acl: BucketAcl::Private };
+        let new =
+            NewBucket { name, region: "r".into(), acl: BucketAcl::Private, zones: Zones::One };
         let made = self.store.create_bucket(new).await;
         match self.model.buckets.entry(n) {
             Entry::Occupied(_) => {
@@ -195,13 +196,14 @@ impl World {
             return;
         };
         let source_key = ObjectKey::parse(KEYS[from.1]).unwrap();
-        let source = self.store.object(&source_bucket, &source_key).await;
+        let source = self.store.object(&source_bucket, &source_key, None).await;
         let Some(object) = self.model.buckets[&from.0].get(KEYS[from.1]).cloned() else {
             return assert!(matches!(source, Err(Error::NoSuchKey)), "{source:?}");
         };
         let request = CopyRequest {
             source_bucket,
             source_key,
+            source_id: None,
             source: source.unwrap(),
             bucket,
             key: ObjectKey::parse(KEYS[to.1]).unwrap(),
@@ -211,7 +213,7 @@ impl World {
             class: StorageClass::Standard,
             forbid_overwrite,
         };
-        let copied = self.store.copy(request).await;
+        let copied = copy(&self.store, request).await;
         let objects = self.model.buckets.get_mut(&to.0).unwrap();
         if from == to && replace == (None, None) {
             assert!(matches!(copied, Err(Error::Rejected(Rejection::Unchanged))), "{copied:?}");
@@ -228,7 +230,7 @@ impl World {
     async fn tag(&mut self, at: Place, tags: u8) {
         let Ok(bucket) = self.bucket(at.0).await else { return };
         let key = ObjectKey::parse(KEYS[at.1]).unwrap();
-        let done = self.store.set_tags(&bucket, &key, &tagged(tags)).await;
+        let done = self.store.set_tags(&bucket, &key, None, &tagged(tags)).await;
         match self.model.buckets.get_mut(&at.0).unwrap().get_mut(KEYS[at.1]) {
             None => assert!(matches!(done, Err(Error::NoSuchKey)), "{done:?}"),
             Some(object) => {
@@ -240,7 +242,7 @@ impl World {
 
     async fn delete(&mut self, at: Place) {
         let Ok(bucket) = self.bucket(at.0).await else { return };
-        self.store.delete(&bucket, &ObjectKey::parse(KEYS[at.1]).unwrap()).await.unwrap();
+        self.store.delete(&bucket, &ObjectKey::parse(KEYS[at.1]).unwrap(), None).await.unwrap();
         self.model.buckets.get_mut(&at.0).unwrap().remove(KEYS[at.1]);
     }
 
@@ -287,6 +289,10 @@ impl World {
     }
 }
 
+async fn copy(store: &Store, request: CopyRequest) -> Result<Version, Error> {
+    store.plan_copy(request).await?.run().await
+}
+
 fn tagged(count: u8) -> Vec<(String, String)> {
     (0..count).map(|n| (format!("key {n}"), count.to_string())).collect()
 }
@@ -296,7 +302,7 @@ fn marked(mark: &[u8]) -> Attributes {
 }
 
 async fn read_all(store: &Store, bucket: &Bucket, key: &str) -> Result<(Version, Vec<u8>), Error> {
-    let version = store.object(bucket, &ObjectKey::parse(key).unwrap()).await?;
+    let version = store.object(bucket, &ObjectKey::parse(key).unwrap(), None).await?;
     let mut reader = store.read(&version, 0..version.size).await?;
     let mut body = vec![];
     while let Some(piece) = reader.next().await? {

@@ -39,7 +39,7 @@ async fn hammer(store: &Store, task: u64) {
         let bucket = store.bucket(&name).await.unwrap();
         let key = ObjectKey::parse(KEYS[to]).unwrap();
         let done = match kind {
-            0 => store.delete(&bucket, &key).await,
+            0 => store.delete(&bucket, &key, None).await.map(drop),
             1..=2 => {
                 let request = PutRequest {
                     bucket,
@@ -66,8 +66,9 @@ async fn copy_between(
     key: ObjectKey,
 ) -> Result<(), Error> {
     let source_key = ObjectKey::parse(KEYS[from]).unwrap();
-    let source = store.object(&bucket, &source_key).await?;
+    let source = store.object(&bucket, &source_key, None).await?;
     let request = CopyRequest {
+        source_id: None,
         source_bucket: bucket.clone(),
         source_key,
         source,
@@ -79,7 +80,7 @@ async fn copy_between(
         class: StorageClass::Standard,
         forbid_overwrite: false,
     };
-    store.copy(request).await.map(drop)
+    crate::copy(store, request).await.map(drop)
 }
 
 /// A flipped bit in an inline body is an error, never bytes.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cosine_store::{
     Attributes, BucketAcl, BucketName, CopyRequest, Error, NewBucket, ObjectAcl, ObjectKey,
-    PutRequest, Rejection, StorageClass, Store, Version,
+    PutRequest, Rejection, StorageClass, Store, Version, Zones,
 };
 
 use crate::model::{Possible, Seen, Value};
@@ -282,7 +282,8 @@ impl World {
         let process = self.process(n);
         let id = self.begin(&process, Effect::CreateBucket(bucket));
         let name = BucketName::parse(BUCKETS[bucket]).unwrap();
-        let new = NewBucket { name, region: "r".into(), acl: BucketAcl::Private };
+        let new =
+            NewBucket { name, region: "r".into(), acl: BucketAcl::Private, zones: Zones::One };
         let operation = async move { process.store.create_bucket(new).await };
         let land = move |shared: &mut Shared, _: &Flight, ()| {
             let state = shared.model.bucket(bucket);
@@ -409,7 +410,7 @@ impl World {
         let operation = async move {
             let bucket = process.store.bucket(&BucketName::parse(BUCKETS[at.0]).unwrap()).await?;
             let key = ObjectKey::parse(KEYS[at.1]).unwrap();
-            process.store.set_tags(&bucket, &key, &tagged(tag)).await
+            process.store.set_tags(&bucket, &key, None, &tagged(tag)).await
         };
         let land = move |shared: &mut Shared, flight: &Flight, ()| {
             let values = flight.effect.outcomes(&shared.under_way());
@@ -434,7 +435,11 @@ impl World {
         let id = self.begin(&process, Effect::Delete(at));
         let operation = async move {
             let bucket = process.store.bucket(&BucketName::parse(BUCKETS[at.0]).unwrap()).await?;
-            process.store.delete(&bucket, &ObjectKey::parse(KEYS[at.1]).unwrap()).await
+            process
+                .store
+                .delete(&bucket, &ObjectKey::parse(KEYS[at.1]).unwrap(), None)
+                .await
+                .map(drop)
         };
         let land = move |shared: &mut Shared, flight: &Flight, ()| {
             shared.written(at, flight, Possible::from([None]));
@@ -533,9 +538,10 @@ async fn copy(
         let bucket = store.bucket(&BucketName::parse(BUCKETS[to.0]).unwrap()).await?;
         let source_key = ObjectKey::parse(KEYS[from.1]).unwrap();
         let request = CopyRequest {
-            source: store.object(&source_bucket, &source_key).await?,
+            source: store.object(&source_bucket, &source_key, None).await?,
             source_bucket,
             source_key,
+            source_id: None,
             bucket,
             key: ObjectKey::parse(KEYS[to.1]).unwrap(),
             attributes: mark.map(marked),
@@ -544,7 +550,11 @@ async fn copy(
             class: StorageClass::Standard,
             forbid_overwrite,
         };
-        match store.copy(request).await {
+        let copied = match store.plan_copy(request).await {
+            Ok(planned) => planned.run().await,
+            Err(error) => Err(error),
+        };
+        match copied {
             Err(Error::Gone) => {}
             copied => return copied,
         }
@@ -555,7 +565,7 @@ async fn copy(
 async fn read(store: &Store, at: Place) -> Result<(Version, Vec<u8>), Error> {
     let bucket = store.bucket(&BucketName::parse(BUCKETS[at.0]).unwrap()).await?;
     for _ in 0..LOOKS_MAX {
-        let version = store.object(&bucket, &ObjectKey::parse(KEYS[at.1]).unwrap()).await?;
+        let version = store.object(&bucket, &ObjectKey::parse(KEYS[at.1]).unwrap(), None).await?;
         let mut reader = match store.read(&version, 0..version.size).await {
             Err(Error::Gone) => continue,
             reader => reader?,

@@ -113,12 +113,12 @@ impl Kv for FaultyKv {
         row
     }
 
-    async fn scan(&self, scan: Scan) -> Result<Page, cosine_kv::Error> {
+    async fn scan_together(&self, scans: Vec<Scan>) -> Result<Vec<Page>, cosine_kv::Error> {
         self.fate.pass().await;
         self.fate.kv_fails()?;
-        let page = self.inner.scan(scan).await;
+        let pages = self.inner.scan_together(scans).await;
         self.fate.pass().await;
-        page
+        pages
     }
 
     async fn commit(&self, commit: Commit) -> Result<Outcome, cosine_kv::Error> {
@@ -236,5 +236,11 @@ impl BlobReader for FaultyReader {
         self.fate.pass().await;
         self.fate.blob_fails()?;
         self.inner.read(range).await
+    }
+
+    async fn crc64(&self, range: Range<u64>) -> Result<u64, cosine_blob::Error> {
+        self.fate.pass().await;
+        self.fate.blob_fails()?;
+        self.inner.crc64(range).await
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use cosine_store::{
     Attributes, BucketAcl, BucketName, ByteSource, Collector, CollectorOptions, Engines, Error,
     ManualClock, NewBucket, ObjectAcl, ObjectKey, PutRequest, SourceError, StorageClass, Store,
+    Zones,
 };
 use tokio::sync::oneshot;
 
@@ -72,7 +73,7 @@ async fn put(store: &Store, go: oneshot::Receiver<()>) -> Result<(), Error> {
 
 async fn make_bucket(store: &Store) {
     let name = BucketName::parse("b-1250000000").unwrap();
-    let new = NewBucket { name, region: "r".into(), acl: BucketAcl::Private };
+    let new = NewBucket { name, region: "r".into(), acl: BucketAcl::Private, zones: Zones::One };
     store.create_bucket(new).await.unwrap();
 }
 
@@ -95,7 +96,7 @@ async fn a_process_that_was_taken_for_dead_cannot_refer_to_what_it_wrote() {
     tokio::time::sleep(Duration::from_secs(1)).await; // for the clean-up, on the paused clock
     assert_eq!(cosine_blob::Blobs::list(&blobs, None, 10).await.unwrap(), vec![]);
     let bucket = other.bucket(&BucketName::parse("b-1250000000").unwrap()).await.unwrap();
-    let found = other.object(&bucket, &ObjectKey::parse("key").unwrap()).await;
+    let found = other.object(&bucket, &ObjectKey::parse("key").unwrap(), None).await;
     assert!(matches!(found, Err(Error::NoSuchKey)), "{found:?}");
 }
 

@@ -9,7 +9,7 @@ use cosine_kv::{Kv, Scan};
 use cosine_store::fsck::{FsckOptions, fsck};
 use cosine_store::{
     BucketName, Collector, CollectorOptions, Engines, Error, ListOptions, ManualClock, Scrub,
-    ScrubOptions, Store,
+    ScrubOptions, Store, StoreOptions,
 };
 use tokio::task::JoinSet;
 
@@ -129,7 +129,8 @@ impl World {
         let clock = Arc::new(ManualClock::at(micros));
         let store = loop {
             let (clock, dice) = (Arc::clone(&clock), Arc::clone(&self.dice));
-            match Store::open_with(engines.clone(), clock, dice).await {
+            let options = StoreOptions { random: dice, ..StoreOptions::new(clock) };
+            match Store::open_with(engines.clone(), options).await {
                 Ok(store) => break store,
                 Err(error) => self.tolerate(&error),
             }

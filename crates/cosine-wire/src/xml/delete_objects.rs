@@ -60,28 +60,45 @@ impl Delete {
 /// What became of one object.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The key.
-    pub key: String,
-    /// `None` where it is gone.
-    pub error: Option<ApiError>,
+    /// What was to be deleted.
+    pub object: ObjectIdentifier,
+    /// How it was, or why it was not.
+    pub deleted: Result<Deleted, ApiError>,
+}
+
+/// How an object was deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// The version id of the delete marker that was made, or removed.
+    pub marker: Option<String>,
 }
 
 /// Renders `DeleteResult`; with `quiet` only the failures show.
 pub fn delete_result(outcomes: &[Outcome], quiet: bool) -> String {
     let mut xml = Xml::document();
-    let shown: Vec<&Outcome> = outcomes.iter().filter(|o| o.error.is_some() || !quiet).collect();
+    let shown: Vec<&Outcome> = outcomes.iter().filter(|o| o.deleted.is_err() || !quiet).collect();
     if shown.is_empty() {
         xml.empty("DeleteResult");
         return xml.finish();
     }
     xml.open("DeleteResult");
-    for outcome in shown {
-        let node = if outcome.error.is_some() { "Error" } else { "Deleted" };
+    for Outcome { object, deleted } in shown {
+        let node = if deleted.is_err() { "Error" } else { "Deleted" };
         xml.open(node);
-        xml.text("Key", &outcome.key);
-        if let Some(error) = &outcome.error {
-            xml.text("Code", error.code.as_str());
-            xml.text("Message", &error.message);
+        xml.text("Key", &object.key);
+        if let Some(version) = &object.version_id {
+            xml.text("VersionId", version);
+        }
+        match deleted {
+            Ok(Deleted { marker: None }) => {}
+            Ok(Deleted { marker: Some(marker) }) => {
+                xml.value("DeleteMarker", true);
+                xml.text("DeleteMarkerVersionId", marker);
+            }
+            Err(error) => {
+                xml.text("Code", error.code.as_str());
+                xml.text("Message", &error.message);
+            }
         }
         xml.close(node);
     }
@@ -138,9 +155,14 @@ mod tests {
 
     #[test]
     fn result_documents() {
+        let object = |key: &str, version: Option<&str>| ObjectIdentifier {
+            key: key.to_owned(),
+            version_id: version.map(str::to_owned),
+        };
+        let marker = || Deleted { marker: Some("m".into()) };
         let outcomes = [
-            Outcome { key: "a<b".into(), error: None },
-            Outcome { key: "c".into(), error: Some(Code::AccessDenied.into()) },
+            Outcome { object: object("a<b", None), deleted: Ok(Deleted::default()) },
+            Outcome { object: object("c", None), deleted: Err(Code::AccessDenied.into()) },
         ];
         assert_eq!(
             delete_result(&outcomes, false),
@@ -149,6 +171,12 @@ mod tests {
              \t\t<Code>AccessDenied</Code>\n\t\t<Message>Access Denied.</Message>\n\t</Error>\n\
              </DeleteResult>"
         );
+        let outcome = Outcome { object: object("k", Some("m")), deleted: Ok(marker()) };
+        assert!(delete_result(&[outcome], false).ends_with(
+            "\t<Deleted>\n\t\t<Key>k</Key>\n\t\t<VersionId>m</VersionId>\n\
+             \t\t<DeleteMarker>true</DeleteMarker>\n\
+             \t\t<DeleteMarkerVersionId>m</DeleteMarkerVersionId>\n\t</Deleted>\n</DeleteResult>"
+        ));
         assert!(!delete_result(&outcomes, true).contains("Deleted>"));
         assert!(delete_result(&outcomes[..1], true).ends_with("<DeleteResult/>"));
     }

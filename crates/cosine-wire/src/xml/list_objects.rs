@@ -2,7 +2,6 @@
 
 use super::Xml;
 use crate::date::iso_date_millis;
-use crate::encode::encode_key;
 
 /// One object in the list.
 #[derive(Clone, Debug)]
@@ -17,6 +16,10 @@ pub struct Contents<'a> {
     pub size: u64,
     /// The storage class.
     pub storage_class: &'a str,
+    /// `FREQUENT`, for an object of a tiering class.
+    pub storage_tier: Option<&'a str>,
+    /// `ONGOING` or `DONE`, for an archived object that was asked to be restored.
+    pub restore_status: Option<&'a str>,
 }
 
 /// The answer to GET Bucket.
@@ -53,45 +56,37 @@ impl ListObjectsResult<'_> {
         if self.url_encoded {
             xml.text("EncodingType", "url");
         }
-        self.key_node(&mut xml, "Prefix", self.prefix);
-        self.key_node(&mut xml, "Marker", self.marker);
+        xml.key("Prefix", self.prefix, self.url_encoded);
+        xml.key("Marker", self.marker, self.url_encoded);
         xml.value("MaxKeys", self.max_keys);
         if !self.delimiter.is_empty() {
-            self.key_node(&mut xml, "Delimiter", self.delimiter);
+            xml.key("Delimiter", self.delimiter, self.url_encoded);
         }
         xml.value("IsTruncated", self.next_marker.is_some());
         if let Some(next) = self.next_marker {
-            self.key_node(&mut xml, "NextMarker", next);
+            xml.key("NextMarker", next, self.url_encoded);
         }
-        for prefix in &self.common_prefixes {
-            xml.open("CommonPrefixes");
-            self.key_node(&mut xml, "Prefix", prefix);
-            xml.close("CommonPrefixes");
-        }
+        xml.common_prefixes(&self.common_prefixes, self.url_encoded);
         self.contents.iter().for_each(|object| self.contents_node(&mut xml, object));
         xml.close("ListBucketResult");
         xml.finish()
     }
 
-    fn key_node(&self, xml: &mut Xml, name: &str, key: &str) {
-        if self.url_encoded {
-            xml.text(name, &encode_key(key));
-        } else {
-            xml.text(name, key);
-        }
-    }
-
     fn contents_node(&self, xml: &mut Xml, object: &Contents<'_>) {
         xml.open("Contents");
-        self.key_node(xml, "Key", object.key);
+        xml.key("Key", object.key, self.url_encoded);
         xml.text("LastModified", &iso_date_millis(object.last_modified));
         xml.text("ETag", &format!("\"{}\"", object.etag));
         xml.value("Size", object.size);
-        xml.open("Owner");
-        xml.value("ID", self.owner);
-        xml.value("DisplayName", self.owner);
-        xml.close("Owner");
+        let owner = self.owner.to_string();
+        xml.person("Owner", &owner, &owner);
         xml.text("StorageClass", object.storage_class);
+        if let Some(tier) = object.storage_tier {
+            xml.text("StorageTier", tier);
+        }
+        if let Some(status) = object.restore_status {
+            xml.text("RestoreStatus", status);
+        }
         xml.close("Contents");
     }
 }
@@ -118,6 +113,8 @@ mod tests {
                 etag: "abc",
                 size: 3,
                 storage_class: "STANDARD",
+                storage_tier: None,
+                restore_status: None,
             }],
         };
         assert_eq!(

@@ -1,11 +1,22 @@
 //! XML bodies: a writer whose layout is COS's own, and one file a document.
 
-pub mod copy_object;
+pub mod complete_upload;
+pub mod copy;
+pub mod create_bucket;
 pub mod delete_objects;
+pub mod initiate_upload;
 pub mod list_buckets;
 pub mod list_objects;
+pub mod list_parts;
+pub mod list_uploads;
+pub mod list_versions;
+pub mod location;
 pub mod read;
+pub mod restore;
 pub mod tagging;
+pub mod versioning;
+
+use crate::encode::encode_key;
 
 /// Builds a document in the layout that reproduces the lengths of COS's samples: a line break
 /// after each node, one tab a level, nothing after the root.
@@ -16,7 +27,7 @@ pub struct Xml {
     line_end: &'static str,
 }
 
-/// What a document begins with when its body follows later: see [`copy_object`].
+/// What a document begins with when its body follows later: see [`copy`].
 pub const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>";
 
 impl Xml {
@@ -28,6 +39,11 @@ impl Xml {
     /// An error document, whose declaration COS spells differently.
     pub(crate) fn error_document() -> Self {
         Self::with("<?xml version='1.0' encoding='utf-8' ?>", "\n")
+    }
+
+    /// A document whose declaration has been sent already.
+    pub(crate) fn continued() -> Self {
+        Self::with("", "\n")
     }
 
     fn with(declaration: &str, line_end: &'static str) -> Self {
@@ -61,6 +77,32 @@ impl Xml {
         self.out.extend(["<", name, ">"]);
         escape_into(&mut self.out, text);
         self.out.extend(["</", name, ">"]);
+    }
+
+    /// A node with a key, a prefix or a marker, percent-encoded if that was asked for.
+    pub fn key(&mut self, name: &str, key: &str, url_encoded: bool) {
+        if url_encoded {
+            self.text(name, &encode_key(key));
+        } else {
+            self.text(name, key);
+        }
+    }
+
+    /// `CommonPrefixes`, a container for each.
+    pub fn common_prefixes(&mut self, prefixes: &[&str], url_encoded: bool) {
+        for prefix in prefixes {
+            self.open("CommonPrefixes");
+            self.key("Prefix", prefix, url_encoded);
+            self.close("CommonPrefixes");
+        }
+    }
+
+    /// Somebody by an id and a name, in a container.
+    pub fn person(&mut self, name: &str, id: &str, display_name: &str) {
+        self.open(name);
+        self.text("ID", id);
+        self.text("DisplayName", display_name);
+        self.close(name);
     }
 
     /// A node with a number or a flag.

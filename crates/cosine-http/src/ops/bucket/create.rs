@@ -1,13 +1,14 @@
 //! PUT Bucket (436/7738).
 
 use cosine_access::owns;
-use cosine_store::NewBucket;
+use cosine_store::{NewBucket, Zones};
+use cosine_wire::xml::create_bucket;
 use cosine_wire::{ApiError, Code};
 use http::StatusCode;
 
 use crate::Api;
 use crate::error::store_error;
-use crate::params::bucket_acl;
+use crate::params::{bucket_acl, small_body};
 use crate::reply::Reply;
 use crate::request::Request;
 
@@ -31,12 +32,11 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
             format!("{region} is not served here; there is {}.", regions.named.join(", "));
         return Err(ApiError::new(Code::InvalidRegionName, message));
     }
-    if !request.body.collect(BODY_BYTES_MAX, Code::XMLSizeLimit).await?.is_empty() {
-        return Err(ApiError::new(
-            Code::NotImplemented,
-            "CreateBucketConfiguration (multi-AZ, OFS) is not implemented yet.",
-        ));
-    }
-    api.store.create_bucket(NewBucket { name, region, acl }).await.map_err(store_error)?;
+    let body = small_body(&mut request, BODY_BYTES_MAX).await?;
+    let zones = match body.is_empty() || !create_bucket::parse(&body)? {
+        true => Zones::One,
+        false => Zones::Several,
+    };
+    api.store.create_bucket(NewBucket { name, region, acl, zones }).await.map_err(store_error)?;
     Ok(Reply::empty(StatusCode::OK))
 }

@@ -3,7 +3,7 @@
 use cosine_access::Permission;
 use cosine_store::{Bucket, ObjectKey};
 use cosine_wire::xml::delete_objects::{
-    BODY_BYTES_MAX, Delete, ObjectIdentifier, Outcome, delete_result,
+    BODY_BYTES_MAX, Delete, Deleted, ObjectIdentifier, Outcome, delete_result,
 };
 use cosine_wire::{ApiError, Code};
 use md5::{Digest, Md5};
@@ -12,7 +12,7 @@ use tracing::Instrument;
 
 use crate::Api;
 use crate::error::store_error;
-use crate::params::content_md5;
+use crate::params::{content_md5, read_version_id, show_version_id};
 use crate::reply::Reply;
 use crate::request::{Request, name_error};
 
@@ -34,6 +34,10 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         return Err(Code::BadDigest.into());
     }
     let delete = Delete::parse(&body)?;
+    if delete.objects.iter().any(|object| object.version_id.is_some()) {
+        // To remove a version for good is its owner's alone.
+        api.bucket(request.bucket()?, region.as_deref(), request.caller, Permission::Own).await?;
+    }
     let outcomes = delete_all(api, &bucket, delete.objects).await;
     let reply = Reply::xml(delete_result(&outcomes, delete.quiet));
     Ok(reply.holding(request.body.take_share()))
@@ -43,8 +47,8 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
 async fn delete_all(api: &Api, bucket: &Bucket, objects: Vec<ObjectIdentifier>) -> Vec<Outcome> {
     // Until it is known that one is gone, it is not.
     let failed = |object: &ObjectIdentifier| Outcome {
-        key: object.key.clone(),
-        error: Some(Code::InternalError.into()),
+        object: object.clone(),
+        deleted: Err(Code::InternalError.into()),
     };
     let mut outcomes: Vec<Outcome> = objects.iter().map(failed).collect();
     let mut under_way = JoinSet::new();
@@ -61,7 +65,7 @@ async fn delete_all(api: &Api, bucket: &Bucket, objects: Vec<ObjectIdentifier>) 
         match joined {
             Ok((at, deleted)) => {
                 if let Some(outcome) = outcomes.get_mut(at) {
-                    outcome.error = deleted.err();
+                    outcome.deleted = deleted;
                 }
             }
             Err(error) => tracing::error!(%error, "a deletion did not end"),
@@ -73,10 +77,15 @@ async fn delete_one(
     store: &cosine_store::Store,
     bucket: &Bucket,
     object: ObjectIdentifier,
-) -> Result<(), ApiError> {
-    if object.version_id.is_some() {
-        return Err(ApiError::new(Code::NotImplemented, "Versions are not implemented yet."));
-    }
+) -> Result<Deleted, ApiError> {
+    let id = object.version_id.as_deref().map(read_version_id).transpose()?;
     let key = ObjectKey::parse(object.key).map_err(name_error)?;
-    store.delete(bucket, &key).await.map_err(store_error)
+    let deleted = store.delete(bucket, &key, id).await.map_err(store_error)?;
+    Ok(Deleted {
+        marker: match deleted {
+            cosine_store::Deleted::Marked(marker) => Some(show_version_id(marker.id())),
+            cosine_store::Deleted::Marker(id) => Some(show_version_id(id)),
+            _ => None,
+        },
+    })
 }

@@ -1,6 +1,7 @@
 //! HEAD Bucket (436/7735).
 
 use cosine_access::Permission;
+use cosine_store::Zones;
 use cosine_wire::ApiError;
 use cosine_wire::header::name;
 use http::StatusCode;
@@ -15,5 +16,9 @@ pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let bucket =
         api.bucket(request.bucket()?, region, request.caller, Permission::ReadBucket).await?;
     let reply = Reply::empty(StatusCode::OK).with_xml_type();
-    Ok(reply.with_text(name::BUCKET_REGION, bucket.region()))
+    let reply = reply.with_text(name::BUCKET_REGION, bucket.region());
+    Ok(match bucket.zones() {
+        Zones::One => reply,
+        Zones::Several => reply.with_text(name::BUCKET_AZ_TYPE, "MAZ"),
+    })
 }

@@ -1,14 +1,15 @@
 //! GET Bucket, List Objects version 1 (436/7734).
 
 use cosine_access::Permission;
-use cosine_store::{Entry, ListOptions, ObjectPage};
+use cosine_store::{Entry, ListOptions, ObjectPage, Readable};
 use cosine_wire::header::name;
 use cosine_wire::xml::list_objects::{Contents, ListObjectsResult};
 use cosine_wire::{ApiError, Code};
 
 use crate::Api;
 use crate::error::store_error;
-use crate::params::page_size;
+use crate::ops::object::storage_tier;
+use crate::params::{delimiter, page_size, url_encoded};
 use crate::reply::Reply;
 use crate::request::Request;
 
@@ -25,20 +26,7 @@ struct ListObjects {
 impl ListObjects {
     fn parse(request: &Request) -> Result<Self, ApiError> {
         let param = |name: &str| request.query.get(name).unwrap_or_default().to_owned();
-        let delimiter = param("delimiter");
-        if delimiter.chars().count() > 1 {
-            return Err(Code::InvalidDelimiter.into());
-        }
-        let url_encoded = match param("encoding-type").as_str() {
-            "" => false,
-            "url" => true,
-            _ => {
-                return Err(ApiError::new(
-                    Code::InvalidArgument,
-                    "encoding-type is url or absent.",
-                ));
-            }
-        };
+        let (delimiter, url_encoded) = (delimiter(request)?, url_encoded(request)?);
         if request.query.has("list-type") {
             return Err(ApiError::new(
                 Code::NotImplemented,
@@ -60,12 +48,12 @@ pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let memory = api.memory.take(list.options.limit as u64 * ENTRY_BYTES).await?;
     let page = api.store.list_objects(&bucket, &list.options).await.map_err(store_error)?;
     let owner = bucket.name().appid();
-    let document = render(bucket.name().as_str(), owner, &list, &page);
+    let document = render(api, bucket.name().as_str(), &list, &page, owner);
     let reply = Reply::xml(document).with_text(name::BUCKET_REGION, bucket.region());
     Ok(reply.holding(Some(memory)))
 }
 
-fn render(name: &str, owner: u64, list: &ListObjects, page: &ObjectPage) -> String {
+fn render(api: &Api, name: &str, list: &ListObjects, page: &ObjectPage, owner: u64) -> String {
     let etags: Vec<String> = page
         .entries
         .iter()
@@ -84,6 +72,12 @@ fn render(name: &str, owner: u64, list: &ListObjects, page: &ObjectPage) -> Stri
                 etag,
                 size: version.size,
                 storage_class: version.class.as_str(),
+                storage_tier: storage_tier(version.class),
+                restore_status: match api.store.readable(version) {
+                    Readable::Always | Readable::No => None,
+                    Readable::Soon(_) => Some("ONGOING"),
+                    Readable::Until(_) => Some("DONE"),
+                },
             }),
         }
     }

@@ -5,3 +5,7 @@ pub mod delete;
 pub mod delete_objects;
 pub mod head;
 pub mod list;
+pub mod list_uploads;
+pub mod list_versions;
+pub mod location;
+pub mod versioning;

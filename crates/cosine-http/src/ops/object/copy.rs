@@ -1,30 +1,27 @@
 //! PUT Object - Copy (436/10881): the wire's view. What a copy is, is in the store's `copy.rs`.
 
-use bytes::Bytes;
 use cosine_access::Permission;
 use cosine_store::{
-    Attributes, Bucket, BucketName, CopyRequest, Error, ObjectAcl, ObjectKey, StorageClass, Version,
+    Attributes, Bucket, CopyRequest, Error, ObjectAcl, ObjectKey, StorageClass, Version,
 };
-use cosine_wire::condition::{COPY_SOURCE, Conditions, Facts};
-use cosine_wire::copy_source::CopySource;
 use cosine_wire::header::name;
-use cosine_wire::host::HostRules;
-use cosine_wire::xml::copy_object::CopyObjectResult;
+use cosine_wire::xml::copy::{Copied, CopyResult};
 use cosine_wire::{ApiError, Code};
 
+use super::put::new_version_id;
+use super::source::Source;
 use crate::Api;
+use crate::authorise::LOOKS_MAX;
+use crate::deferred::Deferred;
 use crate::error::store_error;
 use crate::params::{attributes, forbid_overwrite, object_acl, storage_class, tags};
-use crate::reply::{Reply, ReplyBody};
-use crate::request::{Request, name_error};
-
-use super::LOOKS_MAX;
+use crate::reply::Reply;
+use crate::request::Request;
 
 struct PutObjectCopy {
-    source_bucket: BucketName,
-    source_region: Option<String>,
-    source_key: ObjectKey,
-    conditions: Conditions,
+    source: Source,
+    bucket: Bucket,
+    key: ObjectKey,
     /// New metadata; `None` carries the source's over, whatever the request's headers say (C64).
     attributes: Option<Attributes>,
     /// New tags; `None` carries the source's over, whatever the request's header says (C98).
@@ -55,12 +52,8 @@ impl Directive {
 }
 
 impl PutObjectCopy {
-    fn parse(request: &Request, rules: &HostRules) -> Result<Self, ApiError> {
-        let header = request.headers.get(name::COPY_SOURCE).ok_or(Code::InvalidCopySource)?;
-        let source = CopySource::parse(header.as_bytes(), rules)?;
-        if source.version_id.is_some() {
-            return Err(ApiError::new(Code::NotImplemented, "Versions are not implemented yet."));
-        }
+    fn parse(api: &Api, request: &Request, bucket: Bucket) -> Result<Self, ApiError> {
+        let source = Source::parse(request, &api.settings.hosts)?;
         let attributes = match Directive::parse(request, name::METADATA_DIRECTIVE)? {
             Directive::Copy => None,
             Directive::Replaced => Some(attributes(&request.headers)?),
@@ -69,79 +62,72 @@ impl PutObjectCopy {
             Directive::Copy => None,
             Directive::Replaced => Some(tags(request)?),
         };
-        let bucket_error = |_| {
-            let message = "The copy source is not valid: its bucket has no valid name.";
-            ApiError::new(Code::InvalidCopySource, message)
-        };
         Ok(Self {
-            source_bucket: BucketName::parse(&source.bucket).map_err(bucket_error)?,
-            source_region: source.region,
-            source_key: ObjectKey::parse(source.key).map_err(name_error)?,
-            conditions: Conditions::parse(&request.headers, COPY_SOURCE)?,
+            source,
+            key: request.key()?.clone(),
             attributes,
             tags,
             acl: object_acl(request)?,
-            class: storage_class(request)?,
+            class: storage_class(request, bucket.zones())?,
             forbid_overwrite: forbid_overwrite(request)?,
+            bucket,
         })
     }
 
-    /// Finds the source, and sees to it that the caller may read it and that the conditions hold.
-    async fn resolve(
-        &self,
-        api: &Api,
-        request: &Request,
-        bucket: Bucket,
-    ) -> Result<CopyRequest, ApiError> {
-        let (name, region) = (&self.source_bucket, self.source_region.as_deref());
-        let (source_bucket, source) =
-            api.readable_object(name, region, &self.source_key, request.caller).await?;
-        let etag = source.etag.to_string();
-        let facts = Facts { etag: &etag, last_modified: source.last_modified() };
-        if !self.conditions.all_hold(facts) {
-            return Err(Code::PreconditionFailed.into());
-        }
-        Ok(CopyRequest {
+    fn of(&self, (source_bucket, source): (Bucket, Version)) -> CopyRequest {
+        CopyRequest {
             source_bucket,
-            source_key: self.source_key.clone(),
+            source_key: self.source.key.clone(),
+            source_id: self.source.id,
             source,
-            bucket,
-            key: request.key()?.clone(),
+            bucket: self.bucket.clone(),
+            key: self.key.clone(),
             attributes: self.attributes.clone(),
             tags: self.tags.clone(),
             acl: self.acl,
             class: self.class,
             forbid_overwrite: self.forbid_overwrite,
-        })
+        }
     }
 }
 
 /// Copies an object. The destination bucket must be open to the caller, but it is the source that
-/// is found, authorised and held against the conditions before the destination is touched.
+/// is found, authorised and held against the conditions before the destination is touched. Where bytes
+/// have to move, the answer begins before they have.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     request.body.collect(0, Code::UnexpectedContent).await?;
     let region = request.target.region.as_deref();
     let permission = Permission::WriteBucket;
     let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
-    let copy = PutObjectCopy::parse(&request, &api.settings.hosts)?;
+    let copy = PutObjectCopy::parse(api, &request, bucket)?;
     for _ in 0..LOOKS_MAX {
-        let resolved = copy.resolve(api, &request, bucket.clone()).await?;
-        match api.store.copy(resolved).await {
+        let found = copy.source.resolve(api, &request).await?;
+        let planned = match api.store.plan_copy(copy.of(found)).await {
+            Err(Error::Gone) => continue,
+            planned => planned.map_err(store_error)?,
+        };
+        if planned.moves_bytes() {
+            let work = async { Ok(result(&planned.run().await.map_err(store_error)?).root()) };
+            let reply = Reply::deferred_xml(Deferred::begin(&api.clock, work));
+            return Ok(copy.source.name_version(reply));
+        }
+        match planned.run().await {
             Err(Error::Gone) => {}
-            copied => return Ok(render(&copied.map_err(store_error)?)),
+            copied => {
+                let document = result(&copied.map_err(store_error)?).document();
+                return Ok(copy.source.name_version(Reply::chunked_xml(document)));
+            }
         }
     }
     Err(store_error(Error::Gone))
 }
 
-/// Every successful answer goes in chunks (C151).
-fn render(version: &Version) -> Reply {
-    let result = CopyObjectResult {
-        etag: &version.etag.to_string(),
+fn result(version: &Version) -> CopyResult {
+    CopyResult {
+        copied: Copied::Object,
+        etag: version.etag.to_string(),
         crc64: version.crc64,
         last_modified: version.last_modified(),
-    };
-    let mut reply = Reply::xml(String::new());
-    reply.body = ReplyBody::Chunked(Some(Bytes::from(result.document())));
-    reply
+        version_id: new_version_id(version),
+    }
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use cosine_access::Caller;
-use cosine_store::{Error, ObjectKey, Version};
+use cosine_store::{Error, ObjectKey, Version, VersionId};
 use cosine_wire::condition::{Conditions, Facts, OBJECT, Verdict, if_range_matches};
 use cosine_wire::date::http_date;
 use cosine_wire::header::SYSTEM_METADATA;
@@ -11,9 +11,11 @@ use cosine_wire::range::ByteRange;
 use cosine_wire::{ApiError, Code};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
-use super::{LOOKS_MAX, object_headers};
+use super::object_headers;
 use crate::Api;
+use crate::authorise::{LOOKS_MAX, Wanted};
 use crate::error::store_error;
+use crate::params::version_id;
 use crate::reply::{ObjectBody, Reply, ReplyBody};
 use crate::request::Request;
 
@@ -24,6 +26,7 @@ const STREAM_BYTES: u64 = 3 * (512 << 10);
 /// A read of an object, for GET and HEAD alike.
 pub struct GetObject {
     key: ObjectKey,
+    id: Option<VersionId>,
     conditions: Conditions,
     range: Option<ByteRange>,
     if_range: Option<String>,
@@ -57,6 +60,7 @@ impl GetObject {
         }
         Ok(Self {
             key: request.key()?.clone(),
+            id: version_id(request)?,
             conditions: Conditions::parse(&request.headers, OBJECT)?,
             range: request.header(header::RANGE.as_str())?.and_then(ByteRange::parse),
             if_range: request.header(header::IF_RANGE.as_str())?.map(str::to_owned),
@@ -64,7 +68,8 @@ impl GetObject {
         })
     }
 
-    /// Finds the object and everything to say of it; the range is the one to send.
+    /// Finds the object and everything to say of it; the range is the one to send. A delete marker that
+    /// is named is answered with `named_marker`.
     ///
     /// # Errors
     /// 404, 403, 304, 412 `PreconditionFailed`, 416 `InvalidRange`.
@@ -72,9 +77,16 @@ impl GetObject {
         &self,
         api: &Api,
         request: &Request,
+        named_marker: Code,
     ) -> Result<(Version, Range<u64>, Reply), ApiError> {
-        let (name, region) = (request.bucket()?, request.target.region.as_deref());
-        let (_, version) = api.readable_object(name, region, &self.key, request.caller).await?;
+        let wanted = Wanted {
+            bucket: request.bucket()?,
+            region: request.target.region.as_deref(),
+            key: &self.key,
+            id: self.id,
+            named_marker,
+        };
+        let (bucket, version) = api.readable_object(&wanted, request.caller).await?;
         let etag = version.etag.to_string();
         let facts = Facts { etag: &etag, last_modified: version.last_modified() };
         match self.conditions.on_read(facts) {
@@ -83,7 +95,7 @@ impl GetObject {
             Verdict::Failed => return Err(Code::PreconditionFailed.into()),
         }
         let mut reply = Reply::empty(StatusCode::OK);
-        reply.headers = object_headers(&version);
+        reply.headers = object_headers(&bucket, &version, api.store.readable(&version));
         for (name, value) in &self.overrides {
             reply.headers.insert(name, value.clone());
         }
@@ -111,7 +123,11 @@ fn not_modified(facts: Facts<'_>) -> ApiError {
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let get = GetObject::parse(&request)?;
     for _ in 0..LOOKS_MAX {
-        let (version, range, mut reply) = get.find(api, &request).await?;
+        let found = get.find(api, &request, Code::MethodNotAllowed).await?;
+        let (version, range, mut reply) = found;
+        if !api.store.readable(&version).now() {
+            return Err(Code::InvalidObjectState.into());
+        }
         let length = range.end - range.start;
         let memory = api.memory.take(length.min(STREAM_BYTES)).await?;
         let reader = match api.store.read(&version, range).await {

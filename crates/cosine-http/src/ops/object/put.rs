@@ -1,14 +1,16 @@
 //! PUT Object (436/7749).
 
 use cosine_access::Permission;
-use cosine_store::PutRequest;
+use cosine_store::{PutRequest, Version, VersionId};
 use cosine_wire::header::name;
 use cosine_wire::{ApiError, Code};
 use http::{StatusCode, header};
 
 use crate::Api;
 use crate::error::store_error;
-use crate::params::{attributes, content_md5, forbid_overwrite, object_acl, storage_class, tags};
+use crate::params::{
+    attributes, content_md5, forbid_overwrite, object_acl, show_version_id, storage_class, tags,
+};
 use crate::reply::Reply;
 use crate::request::Request;
 
@@ -19,7 +21,7 @@ pub const OBJECT_BYTES_MAX: u64 = 5 << 30;
 ///
 /// # Errors
 /// 411 `MissingContentLength`, 400 `EntityTooLarge`, before a byte is read.
-fn check_length(request: &Request) -> Result<(), ApiError> {
+pub fn check_length(request: &Request) -> Result<(), ApiError> {
     let length = request.header(header::CONTENT_LENGTH.as_str())?;
     let chunked = request.headers.contains_key(header::TRANSFER_ENCODING);
     match length.map(str::parse::<u64>) {
@@ -35,19 +37,38 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let permission = Permission::WriteBucket;
     let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
     check_length(&request)?;
+    let class = storage_class(&request, bucket.zones())?;
     let put = PutRequest {
         bucket,
         key: request.key()?.clone(),
         attributes: attributes(&request.headers)?,
         tags: tags(&request)?,
         acl: object_acl(&request)?,
-        class: storage_class(&request)?,
+        class,
         md5: content_md5(&request)?,
         forbid_overwrite: forbid_overwrite(&request)?,
     };
     request.body.allow(OBJECT_BYTES_MAX);
     let version = api.store.put(put, &mut request.body).await.map_err(store_error)?;
-    Ok(Reply::empty(StatusCode::OK)
+    Ok(stored(&version))
+}
+
+/// What is said of an object that was stored: its entity tag, its checksum, and its version id if it is
+/// one of a bucket that keeps versions.
+pub fn stored(version: &Version) -> Reply {
+    let reply = Reply::empty(StatusCode::OK)
         .with_text("etag", format!("\"{}\"", version.etag))
-        .with_text(name::CRC64, version.crc64.to_string()))
+        .with_text(name::CRC64, version.crc64.to_string());
+    match new_version_id(version) {
+        Some(id) => reply.with_text(name::VERSION_ID, id),
+        None => reply,
+    }
+}
+
+/// The version id that is told of a version that was made just now; `null` is not.
+pub fn new_version_id(version: &Version) -> Option<String> {
+    match version.id() {
+        VersionId::Null => None,
+        id => Some(show_version_id(id)),
+    }
 }

@@ -1,15 +1,15 @@
 //! PUT, GET and DELETE Object tagging (436/42998, 436/42999, 436/43000).
 
 use cosine_access::Permission;
-use cosine_store::Bucket;
+use cosine_store::{Bucket, VersionId};
+use cosine_wire::ApiError;
+use cosine_wire::header::name;
 use cosine_wire::xml::tagging::{BODY_BYTES_MAX, document, parse};
-use cosine_wire::{ApiError, Code};
 use http::StatusCode;
-use md5::{Digest, Md5};
 
 use crate::Api;
 use crate::error::store_error;
-use crate::params::content_md5;
+use crate::params::{show_version_id, small_body, version_id};
 use crate::reply::Reply;
 use crate::request::Request;
 
@@ -22,26 +22,33 @@ async fn own_bucket(api: &Api, request: &Request) -> Result<Bucket, ApiError> {
 /// Gives an object these tags in place of all that it has.
 pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let bucket = own_bucket(api, &request).await?;
-    let digest = content_md5(&request)?;
-    let body = request.body.collect(BODY_BYTES_MAX, Code::XMLSizeLimit).await?;
-    if digest.is_some_and(|digest| <[u8; 16]>::from(Md5::digest(&body)) != digest) {
-        return Err(Code::BadDigest.into());
-    }
+    let id = version_id(&request)?;
+    let body = small_body(&mut request, BODY_BYTES_MAX).await?;
     let tags = parse(&body)?.into_pairs();
-    api.store.set_tags(&bucket, request.key()?, &tags).await.map_err(store_error)?;
-    Ok(Reply::empty(StatusCode::OK))
+    api.store.set_tags(&bucket, request.key()?, id, &tags).await.map_err(store_error)?;
+    Ok(naming(Reply::empty(StatusCode::OK), id))
 }
 
 /// Says which tags an object has; none are an empty set.
 pub async fn get(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let bucket = own_bucket(api, &request).await?;
-    let version = api.store.object(&bucket, request.key()?).await.map_err(store_error)?;
-    Ok(Reply::xml(document(&version.tags)))
+    let id = version_id(&request)?;
+    let version = api.store.object(&bucket, request.key()?, id).await.map_err(store_error)?;
+    Ok(naming(Reply::xml(document(&version.tags)), id))
 }
 
 /// Takes all tags off an object.
 pub async fn delete(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let bucket = own_bucket(api, &request).await?;
-    api.store.set_tags(&bucket, request.key()?, &[]).await.map_err(store_error)?;
-    Ok(Reply::empty(StatusCode::NO_CONTENT))
+    let id = version_id(&request)?;
+    api.store.set_tags(&bucket, request.key()?, id, &[]).await.map_err(store_error)?;
+    Ok(naming(Reply::empty(StatusCode::NO_CONTENT), id))
+}
+
+/// A version that was named is named again.
+fn naming(reply: Reply, id: Option<VersionId>) -> Reply {
+    match id {
+        Some(id) => reply.with_text(name::VERSION_ID, show_version_id(id)),
+        None => reply,
+    }
 }

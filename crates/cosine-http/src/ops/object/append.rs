@@ -1,0 +1,61 @@
+//! APPEND Object (436/7741).
+
+use cosine_access::Permission;
+use cosine_store::{PutRequest, StorageClass};
+use cosine_wire::encode::hex;
+use cosine_wire::header::name;
+use cosine_wire::{ApiError, Code};
+
+use super::put::{OBJECT_BYTES_MAX, check_length, stored};
+use crate::Api;
+use crate::error::store_error;
+use crate::params::{attributes, content_md5, object_acl, storage_class, tags};
+use crate::reply::Reply;
+use crate::request::Request;
+
+/// Where to append: a number of bytes.
+fn position(request: &Request) -> Result<u64, ApiError> {
+    let position = request.query.get("position").and_then(|position| position.parse().ok());
+    position.ok_or_else(|| {
+        ApiError::new(Code::InvalidArgument, "position is the length of the object, in bytes.")
+    })
+}
+
+/// Classes in which objects are not appended to.
+fn require_appendable(class: StorageClass) -> Result<(), ApiError> {
+    let tiering = [StorageClass::IntelligentTiering, StorageClass::MazIntelligentTiering];
+    if class.is_archive() || tiering.contains(&class) {
+        let message = format!("Objects of class {} are not appended to.", class.as_str());
+        return Err(ApiError::new(Code::InvalidArgument, message));
+    }
+    Ok(())
+}
+
+/// Appends to an object, or makes one that can be appended to.
+pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
+    let region = request.target.region.as_deref();
+    let permission = Permission::WriteBucket;
+    let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
+    let position = position(&request)?;
+    check_length(&request)?;
+    let class = storage_class(&request, bucket.zones())?;
+    require_appendable(class)?;
+    let append = PutRequest {
+        bucket,
+        key: request.key()?.clone(),
+        attributes: attributes(&request.headers)?,
+        tags: tags(&request)?,
+        acl: object_acl(&request)?,
+        class,
+        md5: content_md5(&request)?,
+        forbid_overwrite: false,
+    };
+    request.body.allow(OBJECT_BYTES_MAX.saturating_sub(position));
+    let appended =
+        api.store.append(append, position, &mut request.body).await.map_err(store_error)?;
+    let length = appended.version.size.to_string();
+    // Its name notwithstanding, an MD5: that of the bytes that were appended.
+    Ok(stored(&appended.version)
+        .with_text(name::NEXT_APPEND_POSITION, length)
+        .with_text(name::CONTENT_SHA1, hex(&appended.md5)))
+}

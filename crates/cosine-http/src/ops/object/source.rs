@@ -1,0 +1,94 @@
+//! What is copied from: for PUT Object - Copy and Upload Part - Copy alike.
+
+use cosine_store::{Bucket, BucketName, ObjectKey, Version, VersionId};
+use cosine_wire::condition::{COPY_SOURCE, Conditions, Facts};
+use cosine_wire::copy_source::CopySource;
+use cosine_wire::header::name;
+use cosine_wire::host::HostRules;
+use cosine_wire::{ApiError, Code};
+
+use crate::Api;
+use crate::authorise::Wanted;
+use crate::params::{read_version_id, show_version_id};
+use crate::reply::Reply;
+use crate::request::{Request, name_error};
+
+/// `x-cos-copy-source` and the conditions on it.
+#[derive(Debug)]
+pub struct Source {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The region in which the bucket must live.
+    pub region: Option<String>,
+    /// The key.
+    pub key: ObjectKey,
+    /// Which version; `None` for the current one.
+    pub id: Option<VersionId>,
+    /// What must hold of it.
+    pub conditions: Conditions,
+}
+
+impl Source {
+    /// Reads the headers.
+    ///
+    /// # Errors
+    /// Those of [`CopySource::parse`], 400 `InvalidCopySource` and `KeyTooLong`, 404 `NoSuchVersion`, 400
+    /// `InvalidArgument` for malformed conditions.
+    pub fn parse(request: &Request, rules: &HostRules) -> Result<Self, ApiError> {
+        let header = request.headers.get(name::COPY_SOURCE).ok_or(Code::InvalidCopySource)?;
+        let source = CopySource::parse(header.as_bytes(), rules)?;
+        let bucket_error = |_| {
+            let message = "The copy source is not valid: its bucket has no valid name.";
+            ApiError::new(Code::InvalidCopySource, message)
+        };
+        Ok(Self {
+            bucket: BucketName::parse(&source.bucket).map_err(bucket_error)?,
+            region: source.region,
+            key: ObjectKey::parse(source.key).map_err(name_error)?,
+            id: source.version_id.as_deref().map(read_version_id).transpose()?,
+            conditions: Conditions::parse(&request.headers, COPY_SOURCE)?,
+        })
+    }
+
+    /// Finds the source, and sees to it that the caller may read it and that the conditions hold.
+    ///
+    /// # Errors
+    /// 403, 404; 400 `InvalidRequest` for a delete marker that is named (C33); 412
+    /// `PreconditionFailed`.
+    pub async fn resolve(
+        &self,
+        api: &Api,
+        request: &Request,
+    ) -> Result<(Bucket, Version), ApiError> {
+        let wanted = Wanted {
+            bucket: &self.bucket,
+            region: self.region.as_deref(),
+            key: &self.key,
+            id: self.id,
+            named_marker: Code::InvalidRequest,
+        };
+        let (bucket, version) = api.readable_object(&wanted, request.caller).await?;
+        let etag = version.etag.to_string();
+        self.require(Facts { etag: &etag, last_modified: version.last_modified() })?;
+        Ok((bucket, version))
+    }
+
+    /// Sees to it that the conditions hold.
+    ///
+    /// # Errors
+    /// 412 `PreconditionFailed`.
+    pub fn require(&self, facts: Facts<'_>) -> Result<(), ApiError> {
+        match self.conditions.all_hold(facts) {
+            true => Ok(()),
+            false => Err(Code::PreconditionFailed.into()),
+        }
+    }
+
+    /// The answer, with the version that was named (C31).
+    pub fn name_version(&self, reply: Reply) -> Reply {
+        match self.id {
+            Some(id) => reply.with_text(name::COPY_SOURCE_VERSION_ID, show_version_id(id)),
+            None => reply,
+        }
+    }
+}

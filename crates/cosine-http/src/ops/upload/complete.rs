@@ -1,0 +1,40 @@
+//! Complete Multipart Upload (436/7742).
+
+use cosine_store::CompleteRequest;
+use cosine_wire::ApiError;
+use cosine_wire::header::name;
+use cosine_wire::xml::complete_upload::{BODY_BYTES_MAX, document, parse};
+
+use crate::Api;
+use crate::error::store_error;
+use crate::ops::object::put::new_version_id;
+use crate::params::{forbid_overwrite, small_body};
+use crate::reply::Reply;
+use crate::request::Request;
+
+/// Makes an object of the parts of an upload. No byte moves, so that errors have their ordinary status.
+pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
+    let (bucket, upload) = super::find(api, &request).await?;
+    let forbid_overwrite = forbid_overwrite(&request)?;
+    let body = small_body(&mut request, BODY_BYTES_MAX).await?;
+    let parts = parse(&body)?.into_iter().map(|(number, etag)| (number, digest(&etag))).collect();
+    let complete = CompleteRequest { upload, parts, forbid_overwrite };
+    let version = api.store.complete_upload(complete).await.map_err(store_error)?;
+    let location = format!("{}{}", request.authority, request.path);
+    let key = request.key()?.as_str();
+    let etag = version.etag.to_string();
+    let reply = Reply::chunked_xml(document(&location, bucket.name().as_str(), key, &etag))
+        .with_text(name::CRC64, version.crc64.to_string());
+    Ok(match new_version_id(&version) {
+        Some(id) => reply.with_text(name::VERSION_ID, id),
+        None => reply,
+    }
+    .holding(request.body.take_share()))
+}
+
+/// The entity tag of a part; `None` for what no part can have.
+fn digest(etag: &str) -> Option<[u8; 16]> {
+    let digits = etag.len() == 32 && etag.bytes().all(|b| b.is_ascii_hexdigit());
+    let digest = u128::from_str_radix(etag, 16).ok().filter(|_| digits)?;
+    Some(digest.to_be_bytes())
+}

@@ -1,0 +1,95 @@
+//! Upload Part - Copy (436/8287): the wire's view. What it is, is in the store's `part.rs`.
+
+use std::ops::Range;
+
+use cosine_store::{Error, MOVED_BYTES_MAX, Part, PartCopyRequest};
+use cosine_wire::encode::hex;
+use cosine_wire::header::name;
+use cosine_wire::range::ByteRange;
+use cosine_wire::xml::copy::{Copied, CopyResult};
+use cosine_wire::{ApiError, Code};
+
+use crate::Api;
+use crate::authorise::LOOKS_MAX;
+use crate::deferred::Deferred;
+use crate::error::store_error;
+use crate::ops::object::source::Source;
+use crate::params::part_number;
+use crate::reply::Reply;
+use crate::request::Request;
+
+/// `x-cos-copy-source-range`, closed on both sides (U07); an empty one is none (U06).
+#[derive(Clone, Copy)]
+enum Slice {
+    Whole,
+    From(u64, u64),
+}
+
+impl Slice {
+    fn parse(request: &Request) -> Result<Self, ApiError> {
+        let Some(value) = request.header(name::COPY_SOURCE_RANGE)? else { return Ok(Self::Whole) };
+        match ByteRange::parse(value) {
+            Some(ByteRange::From(first, Some(last))) => Ok(Self::From(first, last)),
+            _ => Err(ApiError::new(
+                Code::InvalidArgument,
+                format!("{} is bytes=first-last.", name::COPY_SOURCE_RANGE),
+            )),
+        }
+    }
+
+    /// The bytes of a source of `size` bytes. 416 `InvalidRange` where it does not have them all (U08),
+    /// 400 `EntityTooLarge` for more than a part may hold (U10).
+    fn of(self, size: u64) -> Result<Range<u64>, ApiError> {
+        let range = match self {
+            Self::Whole => 0..size,
+            Self::From(first, last) if last < size => first..last + 1,
+            Self::From(..) => return Err(Code::InvalidRange.into()),
+        };
+        match range.end - range.start > MOVED_BYTES_MAX {
+            true => Err(Code::EntityTooLarge.into()),
+            false => Ok(range),
+        }
+    }
+}
+
+/// Copies a range of an object into a part. Where bytes have to move, the answer begins before they
+/// have.
+pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
+    request.body.collect(0, Code::UnexpectedContent).await?;
+    let number = part_number(&request)?;
+    let (_, upload) = super::find(api, &request).await?;
+    let source = Source::parse(&request, &api.settings.hosts)?;
+    let slice = Slice::parse(&request)?;
+    for _ in 0..LOOKS_MAX {
+        let (_, version) = source.resolve(api, &request).await?;
+        let range = slice.of(version.size)?;
+        let copy = PartCopyRequest { upload: upload.clone(), number, source: version, range };
+        let planned = match api.store.plan_part_copy(copy).await {
+            Err(Error::Gone) => continue,
+            planned => planned.map_err(store_error)?,
+        };
+        if planned.moves_bytes() {
+            let work = async { Ok(result(&planned.run().await.map_err(store_error)?).root()) };
+            let reply = Reply::deferred_xml(Deferred::begin(&api.clock, work));
+            return Ok(source.name_version(reply));
+        }
+        match planned.run().await {
+            Err(Error::Gone) => {}
+            copied => {
+                let document = result(&copied.map_err(store_error)?).document();
+                return Ok(source.name_version(Reply::chunked_xml(document)));
+            }
+        }
+    }
+    Err(store_error(Error::Gone))
+}
+
+fn result(part: &Part) -> CopyResult {
+    CopyResult {
+        copied: Copied::Part,
+        etag: hex(&part.etag),
+        crc64: part.crc64,
+        last_modified: part.last_modified,
+        version_id: None,
+    }
+}

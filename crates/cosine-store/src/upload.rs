@@ -1,0 +1,308 @@
+//! Multipart uploads: they begin, take parts, and end in an object or in nothing.
+//!
+//! A part is a slice of a content, and holds its reference from the moment it is there. Completing makes
+//! a content of these very slices: no reference is rewritten, no byte moves, and it is one commit. Its
+//! conditions are the rows of the parts that it is made of, so it decides from these alone: what becomes
+//! of others meanwhile does not matter, and the upload's own row ends with it.
+
+use cosine_kv::{Commit, Condition, Revision, Write};
+use md5::{Digest, Md5};
+use tracing::Instrument;
+
+use crate::commit::{ATTEMPTS_MAX, Proof};
+use crate::id::{self, UploadId};
+use crate::publish::{ContentLink, Publication};
+use crate::record::{
+    Attributes, EndedUploadRecord, Etag, ObjectAcl, ObjectKind, PartRecord, Record, Slice,
+    StorageClass, UploadRecord, Version,
+};
+use crate::slices::{Below, Composed};
+use crate::{Bucket, Error, ObjectKey, Store, key};
+
+/// Parts are numbered from 1 to this.
+pub const PART_NUMBER_MAX: u16 = 10_000;
+/// Every part of an object but its last holds at least this many bytes: 1 MB.
+pub const PART_BYTES_MIN: u64 = 1 << 20;
+
+/// An upload to begin.
+#[derive(Clone, Debug)]
+pub struct NewUpload {
+    /// Where.
+    pub bucket: Bucket,
+    /// Under which key.
+    pub key: ObjectKey,
+    /// With which metadata.
+    pub attributes: Attributes,
+    /// With which tags, key and value.
+    pub tags: Vec<(String, String)>,
+    /// For whom.
+    pub acl: ObjectAcl,
+    /// In which class.
+    pub class: StorageClass,
+    /// The uin of the account that begins it; 0 for nobody who said so.
+    pub initiator: u64,
+}
+
+/// An upload under way, as it was read.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    pub(crate) bucket: Bucket,
+    pub(crate) key: ObjectKey,
+    /// What clients name it by.
+    pub id: UploadId,
+    /// What the object will be.
+    pub record: UploadRecord,
+    revision: Revision,
+}
+
+impl Upload {
+    /// As it was read from its row.
+    pub(crate) fn read(
+        bucket: &Bucket,
+        key: ObjectKey,
+        id: UploadId,
+        row: &cosine_kv::Row,
+    ) -> Result<Self, Error> {
+        let row_key = key::upload(bucket.uid(), &key, &id);
+        let record = UploadRecord::decode(&row_key, &row.value)?;
+        Ok(Self { bucket: bucket.clone(), key, id, record, revision: row.revision })
+    }
+
+    /// The key that it is an upload to.
+    pub fn key(&self) -> &ObjectKey {
+        &self.key
+    }
+
+    fn row(&self) -> Vec<u8> {
+        key::upload(self.bucket.uid(), &self.key, &self.id)
+    }
+
+    /// The condition of every commit that has to do with it.
+    pub(crate) fn stands(&self) -> Condition {
+        Condition::Unchanged(self.row(), self.revision)
+    }
+
+    /// The writes that end it.
+    fn end(&self, content: Option<crate::Uid>) -> Result<[Write; 2], Error> {
+        let ended = EndedUploadRecord { content };
+        Ok([Write::Delete(self.row()), ended.put(key::ended(self.record.uid))?])
+    }
+}
+
+/// A part, as clients see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// From 1 to 10,000.
+    pub number: u16,
+    /// Bytes.
+    pub size: u64,
+    /// CRC-64/XZ of them.
+    pub crc64: u64,
+    /// MD5 of them; of a part that was copied, perhaps what stands for it.
+    pub etag: [u8; 16],
+    /// Last modification, whole seconds since 1970 UTC.
+    pub last_modified: i64,
+}
+
+impl Part {
+    pub(crate) fn of(number: u16, record: &PartRecord) -> Self {
+        Self {
+            number,
+            size: record.length,
+            crc64: record.crc64,
+            etag: record.etag,
+            last_modified: (record.modified / 1_000_000).cast_signed(),
+        }
+    }
+}
+
+/// What an upload is to become.
+#[derive(Clone, Debug)]
+pub struct CompleteRequest {
+    /// The upload.
+    pub upload: Upload,
+    /// The parts that the object is made of, with what the client takes for their entity tags; `None`
+    /// for a tag that no part can have.
+    pub parts: Vec<(u16, Option<[u8; 16]>)>,
+    /// Fail if the key has an object.
+    pub forbid_overwrite: bool,
+}
+
+impl Store {
+    /// Begins an upload.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::Busy`].
+    pub async fn create_upload(&self, new: NewUpload) -> Result<UploadId, Error> {
+        self.require_room()?;
+        let now = self.now();
+        let seconds = u32::try_from(now / 1_000_000).unwrap_or(u32::MAX);
+        let id = UploadId::new(seconds, id::random(self.random())?);
+        let record = UploadRecord {
+            uid: self.new_uid()?,
+            initiated: now,
+            initiator: new.initiator,
+            class: new.class,
+            acl: new.acl,
+            attributes: new.attributes,
+            tags: new.tags,
+        };
+        let mut bucket = new.bucket;
+        for _ in 0..ATTEMPTS_MAX {
+            self.pass_gate(&mut bucket).await?;
+            let row = key::upload(bucket.uid(), &new.key, &id);
+            let commit = Commit {
+                conditions: vec![bucket.unchanged()],
+                writes: vec![record.put(row.clone())?],
+            };
+            if self.commit(commit, &Proof::Present(row)).await? {
+                return Ok(id);
+            }
+            self.refresh(&mut bucket).await?;
+        }
+        Err(Error::Busy)
+    }
+
+    /// Finds an upload.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUpload`], also where it is one to another key.
+    pub async fn upload(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        id: UploadId,
+    ) -> Result<Upload, Error> {
+        let row = self.kv().get(&key::upload(bucket.uid(), key, &id)).await?;
+        Upload::read(bucket, key.clone(), id, &row.ok_or(Error::NoSuchUpload)?)
+    }
+
+    /// A part of an upload, if it is there, and the condition that it stays as it is.
+    pub(crate) async fn part(
+        &self,
+        upload: &Upload,
+        number: u16,
+    ) -> Result<(Option<PartRecord>, Condition), Error> {
+        let row = key::part(upload.record.uid, number);
+        match self.kv().get(&row).await? {
+            Some(found) => {
+                let record = PartRecord::decode(&row, &found.value)?;
+                Ok((Some(record), Condition::Unchanged(row, found.revision)))
+            }
+            None => Ok((None, Condition::Absent(row))),
+        }
+    }
+
+    /// Makes an object of an upload's parts: visible, whole, when this returns, and not before. Runs
+    /// on a task of its own.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUpload`], [`Error::NoSuchPart`], [`Error::PartOrder`], [`Error::PartTooSmall`],
+    /// [`Error::AlreadyExists`], [`Error::NoSuchBucket`], [`Error::Busy`]: then the upload is as it
+    /// was.
+    pub async fn complete_upload(&self, request: CompleteRequest) -> Result<Version, Error> {
+        let store = self.clone();
+        let complete = async move { store.complete_now(request).await };
+        tokio::spawn(complete.in_current_span())
+            .await
+            .map_err(|error| Error::System(error.to_string()))?
+    }
+
+    async fn complete_now(&self, request: CompleteRequest) -> Result<Version, Error> {
+        self.require_room()?;
+        let CompleteRequest { mut upload, parts, forbid_overwrite } = request;
+        let rising = |pair: &[(u16, _)]| matches!(pair, [(a, _), (b, _)] if a < b);
+        if !parts.windows(2).all(rising) {
+            return Err(Error::PartOrder);
+        }
+        for _ in 0..ATTEMPTS_MAX {
+            let (records, mut conditions) = self.listed_parts(&upload, &parts).await?;
+            conditions.push(upload.stands());
+            let content = compose(self.new_uid()?, &records);
+            let writes = upload.end(Some(content.uid))?.to_vec();
+            let mut publication = Publication {
+                bucket: upload.bucket.clone(),
+                key: upload.key.clone(),
+                size: content.size,
+                etag: etag(&records),
+                crc64: content.crc64,
+                kind: ObjectKind::Normal,
+                attributes: upload.record.attributes.clone(),
+                tags: upload.record.tags.clone(),
+                acl: upload.record.acl,
+                class: upload.record.class,
+                forbid_overwrite,
+                content: ContentLink::Composed { content, conditions, writes },
+            };
+            if let Some(version) = self.publish_once(&mut publication).await? {
+                return Ok(version);
+            }
+            let mut bucket = upload.bucket.clone();
+            self.refresh(&mut bucket).await?;
+            upload = self.upload(&bucket, &upload.key, upload.id).await?;
+        }
+        Err(Error::Busy)
+    }
+
+    /// The parts that a client lists, each with the condition that it stays as it is.
+    async fn listed_parts(
+        &self,
+        upload: &Upload,
+        listed: &[(u16, Option<[u8; 16]>)],
+    ) -> Result<(Vec<PartRecord>, Vec<Condition>), Error> {
+        let found = self.all_parts(upload.record.uid).await?;
+        let (mut records, mut conditions) = (Vec::new(), Vec::new());
+        for (number, etag) in listed {
+            let at = found.binary_search_by_key(number, |(number, ..)| *number);
+            let at = at.map_err(|_| Error::NoSuchPart(*number))?;
+            let (_, record, revision) = found.get(at).ok_or(Error::NoSuchPart(*number))?;
+            if *etag != Some(record.etag) {
+                return Err(Error::NoSuchPart(*number));
+            }
+            records.push(*record);
+            let row = key::part(upload.record.uid, *number);
+            conditions.push(Condition::Unchanged(row, *revision));
+        }
+        let but_last = records.split_last().map_or(&[][..], |(_, front)| front);
+        if but_last.iter().any(|part| part.length < PART_BYTES_MIN) {
+            return Err(Error::PartTooSmall);
+        }
+        Ok((records, conditions))
+    }
+
+    /// Gives an upload up. Its parts go in time.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUpload`].
+    pub async fn abort_upload(&self, upload: &Upload) -> Result<(), Error> {
+        let commit =
+            Commit { conditions: vec![upload.stands()], writes: upload.end(None)?.to_vec() };
+        match self.commit(commit, &Proof::Absent(upload.row())).await? {
+            true => Ok(()),
+            // Nothing else changes the row: it was completed or aborted.
+            false => Err(Error::NoSuchUpload),
+        }
+    }
+}
+
+/// The content that parts make.
+fn compose(uid: crate::Uid, parts: &[PartRecord]) -> Composed {
+    let below = |part: &PartRecord| Below { pools: part.pools, depth: part.depth };
+    let slice = |part: &PartRecord| Slice {
+        content: part.content,
+        holder: part.holder,
+        offset: part.offset,
+        length: part.length,
+        crc64: part.crc64,
+    };
+    let slices = parts.iter().filter(|part| part.length > 0).map(slice).collect();
+    let below = parts.iter().map(below).fold(Below::default(), Below::and);
+    Composed::new(uid, slices, below)
+}
+
+/// The entity tag of a multipart object: MD5 over the tags of its parts, and how many there are.
+fn etag(parts: &[PartRecord]) -> Etag {
+    let mut md5 = Md5::new();
+    parts.iter().for_each(|part| md5.update(part.etag));
+    Etag { digest: md5.finalize().into(), parts: parts.len() as u16 }
+}
