@@ -44,8 +44,6 @@ UNBUILT_HEADERS = {
         "x-cos-server-side-encryption-cos-kms-key-id": "48ba38aa-26c5-11ea-855c-52540085",
     },
     "sse-c": triple("x-cos-"),
-    "archive": {"x-cos-storage-class": "ARCHIVE"},
-    "deep-archive-as-java-spells-it": {"x-cos-storage-class": "Deep_Archive"},
     "grant-read": {"x-cos-grant-read": 'id="100000000001"'},
     "grant-read-acp": {"x-cos-grant-read-acp": 'id="100000000001"'},
     "grant-write-acp": {"x-cos-grant-write-acp": 'id="100000000001"'},
@@ -91,22 +89,15 @@ def test_bucket_with_an_unbuilt_header(server: Server, new_bucket_name: str, hea
     assert server.send("HEAD", bucket=new_bucket_name).status == 404
 
 
-def test_a_multi_az_bucket(server: Server, new_bucket_name: str) -> None:
-    """Asked for and not to be had: not a bucket of another kind instead."""
-    body = b"<CreateBucketConfiguration><BucketAZConfig>MAZ</BucketAZConfig></CreateBucketConfiguration>"
-    answer = server.send("PUT", bucket=new_bucket_name, body=body)
-    assert (answer.status, answer.code) in [(400, "MultiAZFeatureNotSupport"), (501, "NotImplemented")]
-    assert server.send("HEAD", bucket=new_bucket_name).status == 404
-
-
-@pytest.mark.parametrize("version", ["null", "MTg0NDUxNTc0NDYyMjQ2MzUzMjQ"])
 @pytest.mark.parametrize("name", ["versionId", "VersionId", "versionid"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
-def test_a_version_is_not_ignored(server: Server, with_object: str, method: str, name: str, version: str) -> None:
-    """Deleting one version must not delete the object."""
-    answer = server.send(method, "/k", bucket=with_object, query={name: version}).expect(501)
-    if method != "HEAD":
-        assert answer.code == "NotImplemented"
+def test_a_version_is_not_ignored(server: Server, with_object: str, method: str, name: str) -> None:
+    """Deleting one version, which does not exist, must not delete the object."""
+    query = {name: "MTg0NDUxNTc0NDYyMjQ2MzUzMjQ"}
+    answer = server.send(method, "/k", bucket=with_object, query=query)
+    assert answer.status == (204 if method == "DELETE" else 404)
+    if method == "GET":
+        assert answer.code == "NoSuchVersion"
     assert server.send("GET", "/k", bucket=with_object).expect(200).body == DATA
 
 
@@ -115,36 +106,20 @@ def test_an_empty_version_is_none(server: Server, with_object: str) -> None:
 
 
 def test_a_version_in_a_mass_deletion(server: Server, with_object: str) -> None:
-    """Refused whole or for that key; the object stays."""
+    """What is not there is as good as deleted; the object stays."""
     body = b"<Delete><Object><Key>k</Key><VersionId>MTg0NDUxNTc0NDYyMjQ2MzUzMjQ</VersionId></Object></Delete>"
-    answer = post_delete(server, with_object, body)
-    if answer.status == 200:
-        assert answer.xml.find("Error") is not None and answer.xml.find("Deleted") is None
-    else:
-        answer.expect(501, "NotImplemented")
+    answer = post_delete(server, with_object, body).expect(200)
+    assert answer.xml.findtext("Deleted/VersionId") == "MTg0NDUxNTc0NDYyMjQ2MzUzMjQ"
     assert server.send("GET", "/k", bucket=with_object).expect(200).body == DATA
 
 
-COPY_SOURCE = "copy-source"
 UNBUILT_REQUESTS = {
-    "initiate-multipart": ("POST", "/k", {"uploads": ""}, b""),
-    "upload-part": ("PUT", "/k", {"partNumber": "1", "uploadId": "1"}, b"part"),
-    "upload-part-copy": ("PUT", "/k", {"partNumber": "1", "uploadId": "1"}, COPY_SOURCE),
-    "complete-multipart": ("POST", "/k", {"uploadId": "1"}, b"<CompleteMultipartUpload/>"),
-    "abort-multipart": ("DELETE", "/k", {"uploadId": "1"}, b""),
-    "list-parts": ("GET", "/k", {"uploadId": "1"}, b""),
-    "list-uploads": ("GET", "/", {"uploads": ""}, b""),
     "put-object-acl": ("PUT", "/k", {"acl": ""}, b""),
     "get-object-acl": ("GET", "/k", {"acl": ""}, b""),
     "put-bucket-acl": ("PUT", "/", {"acl": ""}, b""),
     "get-bucket-acl": ("GET", "/", {"acl": ""}, b""),
-    "append": ("POST", "/k", {"append": "", "position": "0"}, b"more"),
-    "restore": ("POST", "/k", {"restore": ""}, b"<RestoreRequest/>"),
     "select": ("POST", "/k", {"select": "", "select-type": "2"}, b"<SelectRequest/>"),
-    "symlink": ("PUT", "/k", {"symlink": ""}, b""),
     "retention": ("PUT", "/k", {"retention": ""}, b"<Retention/>"),
-    "list-versions": ("GET", "/", {"versions": ""}, b""),
-    "put-versioning": ("PUT", "/", {"versioning": ""}, b"<VersioningConfiguration/>"),
     "put-cors": ("PUT", "/", {"cors": ""}, b"<CORSConfiguration/>"),
     "put-lifecycle": ("PUT", "/", {"lifecycle": ""}, b"<LifecycleConfiguration/>"),
     "put-policy": ("PUT", "/", {"policy": ""}, b"{}"),
@@ -155,13 +130,11 @@ UNBUILT_REQUESTS = {
 
 @pytest.mark.parametrize("request_line", UNBUILT_REQUESTS.values(), ids=UNBUILT_REQUESTS.keys())
 def test_an_unbuilt_operation(
-    server: Server, with_object: str, request_line: tuple[str, str, dict[str, str], bytes | str]
+    server: Server, with_object: str, request_line: tuple[str, str, dict[str, str], bytes]
 ) -> None:
     """501 NotImplemented; above all, a sub-resource is never taken for the object itself."""
     method, path, query, body = request_line
     headers = {}
-    if isinstance(body, str):
-        headers, body = {"x-cos-copy-source": f"{bucket_host(with_object)}/k"}, b""
     if body:
         headers["Content-MD5"] = base64.b64encode(hashlib.md5(body).digest()).decode()
     answer = server.send(method, path, bucket=with_object, query=query, headers=headers, body=body)

@@ -2,6 +2,7 @@
 //! runs for longer and finds more.
 
 mod fuzz;
+mod node;
 mod sdk;
 mod tidy;
 
@@ -20,7 +21,7 @@ type Step = (&'static str, &'static str, fn(&Path) -> Result<(), Failure>);
 const MANIFESTS: [&str; 2] = ["Cargo.toml", "fuzz/Cargo.toml"];
 
 /// Everything that must pass.
-const TEST: [Step; 7] = [
+const TEST: [Step; 8] = [
     ("fmt", "formatting", |root| {
         on_each_manifest(root, &["fmt", "--all", "--check", "--manifest-path"], &[])
     }),
@@ -37,6 +38,7 @@ const TEST: [Step; 7] = [
     }),
     ("corpus", "every kept input of the fuzz targets", fuzz::replay),
     ("sdk", "the official Python SDK against the release binary", sdk::test),
+    ("node", "the official Node.js SDK against the release binary", node::test),
 ];
 
 /// What finds more the longer it runs. The environment says how long; else it is as long as here.
@@ -118,6 +120,17 @@ fn deny(root: &Path) -> Result<(), Failure> {
 /// Where cargo puts what it builds.
 fn target_directory(root: &Path) -> PathBuf {
     root.join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// Builds the release binary, as the README says it: what that builds is what is tested.
+fn release_binary(root: &Path) -> Result<PathBuf, Failure> {
+    cargo(root, &["run", "--release", "--quiet", "--", "--version"])?;
+    let binary = target_directory(root).join("release/cosine");
+    if binary.exists() {
+        Ok(binary)
+    } else {
+        Err(format!("the build left no {}", binary.display()))
+    }
 }
 
 /// A variable of the environment: as it is set, or else what is long enough for a night.

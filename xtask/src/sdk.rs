@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::{Failure, cargo, run, setting, target_directory};
+use crate::{Failure, release_binary, run, setting};
 
 /// Runs the suite.
 pub fn test(root: &Path) -> Result<(), Failure> {
@@ -18,8 +18,7 @@ pub fn kill(root: &Path) -> Result<(), Failure> {
 
 /// Builds the release binary and makes the environment; returns the command that runs the suite.
 fn pytest(root: &Path) -> Result<Command, Failure> {
-    // As the README says it: what it builds is what is tested.
-    cargo(root, &["run", "--release", "--quiet", "--", "--version"])?;
+    let binary = release_binary(root)?;
     let suite = root.join("tests/sdk");
     let requirements = suite.join("requirements.txt");
     let environment = root.join("target/sdk-venv");
@@ -32,10 +31,6 @@ fn pytest(root: &Path) -> Result<Command, Failure> {
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
         run(pip.arg(&requirements))?;
         std::fs::copy(&requirements, &installed).map_err(|error| error.to_string())?;
-    }
-    let binary = target_directory(root).join("release/cosine");
-    if !binary.exists() {
-        return Err(format!("the build left no {}", binary.display()));
     }
     let mut pytest = Command::new(&python);
     pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).current_dir(&suite);

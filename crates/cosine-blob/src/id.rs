@@ -43,8 +43,8 @@ impl BlobId {
     /// The `sequence`-th blob that `run` begins in this millisecond, below
     /// [`SEQUENCES`](Self::SEQUENCES).
     pub fn new(milliseconds: u64, pool: PoolId, sequence: u16, run: RunId) -> Self {
-        let place = u16::from(pool.0) << 12 | sequence % (1 << 12);
-        let id = u128::from(milliseconds) << 80 | u128::from(place) << 64 | u128::from(run.0);
+        let place = (u16::from(pool.0) << 12) | (sequence % (1 << 12));
+        let id = (u128::from(milliseconds) << 80) | (u128::from(place) << 64) | u128::from(run.0);
         Self(id.to_be_bytes())
     }
 

@@ -21,6 +21,25 @@ impl Pools {
         Self { first, others }
     }
 
+    /// Makes pools that are new, and empty, belong to the store of pool 0, if that has one.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for a pool that holds blobs of nobody's.
+    pub async fn adopt_new(&self) -> Result<(), Error> {
+        let Some(store) = self.first.store_id().await? else { return Ok(()) };
+        for (pool, blobs) in &self.others {
+            if blobs.store_id().await?.is_some() {
+                continue;
+            }
+            if !blobs.list(None, 1).await?.is_empty() {
+                let what = format!("pool {} holds blobs and belongs to no store", pool.number());
+                return Err(Error::Io(std::io::Error::other(what)));
+            }
+            blobs.adopt(store).await?;
+        }
+        Ok(())
+    }
+
     fn find(&self, id: BlobId) -> Result<&Arc<dyn Blobs>, Error> {
         match id.pool().number() {
             0 => Ok(&self.first),
@@ -181,5 +200,20 @@ mod tests {
         assert_eq!(pools.store_id().await.unwrap(), Some(StoreId(1)));
         cold.adopt(StoreId(2)).await.unwrap();
         assert!(pools.store_id().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_new_pool_is_adopted_if_it_is_empty() {
+        let (first, cold) = (Memory::default(), Memory::default());
+        first.adopt(StoreId(1)).await.unwrap();
+        let number = PoolId::new(1).unwrap();
+        let others = BTreeMap::from([(number, Arc::new(cold.clone()) as _)]);
+        let pools = Pools::new(Arc::new(first), others);
+        let id = BlobId::new(1, number, 0, RunId(1));
+        cold.create(id).finish(Bytes::from_static(b"x")).await.unwrap();
+        assert!(pools.adopt_new().await.is_err());
+        cold.delete(&[id]).await.unwrap();
+        pools.adopt_new().await.unwrap();
+        assert_eq!(cold.store_id().await.unwrap(), Some(StoreId(1)));
     }
 }

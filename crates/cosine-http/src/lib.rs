@@ -21,10 +21,12 @@ pub mod monitor;
 pub mod operation;
 mod ops;
 mod params;
+mod remote;
 mod reply;
 #[doc(hidden)] // public for the fuzz targets alone
 pub mod request;
 mod service;
+mod source;
 mod spelling;
 mod system;
 mod watched;
@@ -42,6 +44,7 @@ use limits::Budget;
 pub use limits::Limits;
 pub use listener::{Tls, serve};
 pub use monitor::Monitor;
+pub use remote::{Remote, Remotes};
 
 /// What a deployment serves, and to whom.
 #[derive(Debug)]
@@ -52,6 +55,8 @@ pub struct Settings {
     pub hosts: HostRules,
     /// Where buckets may live.
     pub regions: Regions,
+    /// The regions that other deployments serve.
+    pub remotes: Remotes,
     /// How patient collectors are.
     pub collector: CollectorOptions,
     /// How much clients may hold.

@@ -33,6 +33,7 @@ async fn start() -> std::net::SocketAddr {
         account: Account { appid: 1_250_000_000, uin: 1 },
     };
     let settings = Settings {
+        remotes: Default::default(),
         keyring: Keyring::new([credential]),
         hosts: HostRules::new(vec![], ServedRegions::All, HashMap::new()),
         regions: Regions { default: "ap-x".into(), named: vec!["ap-x".into()], any: false },

@@ -67,7 +67,7 @@ impl Store {
         let front = self.front(&request, position).await?;
         let class = front.version.as_ref().map_or(request.class, |version| version.class);
         let tail = match &front.version {
-            Some(version) => self.read_content(version.content, front.tail.clone()).await?,
+            Some(version) => self.read(version, front.tail.clone()).await?,
             None => Default::default(),
         };
         let mut grown = Grown { tail: Reread::new(tail), source, md5: Md5::new(), length: 0 };

@@ -168,7 +168,8 @@ impl Store {
         pool: PoolId,
     ) -> Result<Arrived, Error> {
         let expected = self.crc64(content, range.clone()).await?;
-        let mut source = Reread::new(self.read_content(content, range).await?);
+        let lens = self.inner.options.copy_lens;
+        let mut source = Reread::new(self.read_content(content, range, lens).await?);
         let received = self.receive(&mut source, pool).await;
         let arrived = received.map_err(|error| source.broken.take().unwrap_or(error))?;
         if arrived.crc64 != expected {
@@ -177,8 +178,8 @@ impl Store {
         Ok(arrived)
     }
 
-    /// Stores an object that another deployment holds: `source` are its bytes, and `etag`, `size` and
-    /// `crc64` what it says of them.
+    /// Stores an object that another deployment holds: `source` are its bytes, and `fetched` what it
+    /// says of them.
     ///
     /// # Errors
     /// As for [`put`](Self::put); [`Error::FetchMismatch`] if other bytes came.
@@ -190,10 +191,7 @@ impl Store {
     ) -> Result<Version, Error> {
         self.require_room()?;
         let content = self.receive(source, self.pool_of(request.class)).await?;
-        let differs = fetched.crc64.is_some_and(|crc64| crc64 != content.crc64);
-        if differs || fetched.size != content.size {
-            return Err(Error::FetchMismatch);
-        }
+        fetched.announced.require(content.size, content.crc64)?;
         let publication = Publication {
             bucket: request.bucket,
             key: request.key,
@@ -215,12 +213,27 @@ impl Store {
 /// What another deployment says of an object that it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fetched {
-    /// Bytes.
-    pub size: u64,
-    /// CRC-64/XZ of them, where it tells.
-    pub crc64: Option<u64>,
+    /// What its bytes are.
+    pub announced: Announced,
     /// Its entity tag, if it is one that can be kept.
     pub etag: Option<Etag>,
+}
+
+/// What bytes are to come from another deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// How many.
+    pub length: u64,
+    /// CRC-64/XZ of them, where it is told.
+    pub crc64: Option<u64>,
+}
+
+impl Announced {
+    /// Holds what came against it.
+    pub(crate) fn require(self, length: u64, crc64: u64) -> Result<(), Error> {
+        let same = self.crc64.is_none_or(|announced| announced == crc64);
+        if same && self.length == length { Ok(()) } else { Err(Error::FetchMismatch) }
+    }
 }
 
 /// The copy is a normal object, whatever its source was; the entity tag stays (C162).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cosine_blob::{BlobReader, CHUNK_BYTES};
+use cosine_blob::{BlobReader, Blobs, CHUNK_BYTES};
 use cosine_kv::{Found, Row, Scan};
 
 use crate::record::{HeadRecord, OldVersion, Record, Version, VersionId};
@@ -107,20 +107,22 @@ impl Store {
     /// # Errors
     /// [`Error::Gone`] if the version went meanwhile, [`Error::Damaged`].
     pub async fn read(&self, version: &Version, range: Range<u64>) -> Result<ObjectReader, Error> {
-        self.read_content(version.content, range).await
+        self.read_content(version.content, range, None).await
     }
 
+    /// Opens a range of a content's bytes, each blob through `lens` if there is one.
     pub(crate) async fn read_content(
         &self,
         content: crate::Uid,
         range: Range<u64>,
+        lens: Option<Lens>,
     ) -> Result<ObjectReader, Error> {
         if range.is_empty() {
             return Ok(ObjectReader::default());
         }
         let mut spans = self.spans(content, range).await?;
         spans.reverse();
-        Ok(ObjectReader { store: Some(self.clone()), spans, open: None })
+        Ok(ObjectReader { blobs: Some(Arc::clone(&self.inner.blobs)), lens, spans, open: None })
     }
 }
 
@@ -131,10 +133,14 @@ fn first_row(page: Option<cosine_kv::Page>) -> Option<(Vec<u8>, Row)> {
     }
 }
 
+/// What a blob is looked at through: for faults.
+pub type Lens = fn(Arc<dyn BlobReader>) -> Arc<dyn BlobReader>;
+
 /// Reads a range of an object, piece by verified piece.
 #[derive(Debug, Default)]
 pub struct ObjectReader {
-    store: Option<Store>,
+    blobs: Option<Arc<dyn Blobs>>,
+    lens: Option<Lens>,
     /// The first one to read is last.
     spans: Vec<Span>,
     open: Option<(Arc<dyn BlobReader>, Range<u64>)>,
@@ -156,11 +162,15 @@ impl ObjectReader {
                 range.start = piece.end;
                 return Ok(Some(bytes));
             }
-            match (self.spans.pop(), &self.store) {
+            match (self.spans.pop(), &self.blobs) {
                 (Some(Span::Inline(bytes)), _) => return Ok(Some(bytes)),
-                (Some(Span::Blob { blob, whole, range }), Some(store)) => {
-                    let reader = store.blobs().open(blob).await?;
+                (Some(Span::Blob { blob, whole, range }), Some(blobs)) => {
+                    let reader = blobs.open(blob).await?;
                     require_fit(blob, whole, reader.finished())?;
+                    let reader = match self.lens {
+                        Some(lens) => lens(reader),
+                        None => reader,
+                    };
                     self.open = Some((reader, range));
                 }
                 _ => return Ok(None),

@@ -157,6 +157,11 @@ fn places(prefix: u8, bucket: Uid, front: &str) -> Vec<u8> {
     join(prefix, &[&bucket.0, &escaped(front)])
 }
 
+/// What a whole escaped object key begins, followed by `suffix`.
+fn at_place(prefix: u8, bucket: Uid, key: &ObjectKey, suffix: &[u8]) -> Vec<u8> {
+    join(prefix, &[&bucket.0, &escaped(key.as_str()), &ESCAPE_END, suffix])
+}
+
 /// The bucket, the object key, and the `suffix` bytes behind it.
 fn place_before(key: &[u8], suffix: usize) -> Option<(Uid, String, &[u8])> {
     let (bucket, rest) = key.get(1..)?.split_first_chunk::<16>()?;
@@ -167,12 +172,12 @@ fn place_before(key: &[u8], suffix: usize) -> Option<(Uid, String, &[u8])> {
 
 /// Every version beside the current one, and every delete marker, of a key.
 pub fn olds_of(bucket: Uid, key: &ObjectKey) -> Vec<u8> {
-    join(b'v', &[&places(b'v', bucket, key.as_str())[1..], &ESCAPE_END])
+    at_place(b'v', bucket, key, &[])
 }
 
 /// A version beside the current one, or a delete marker: the newest of a key comes first.
 pub fn old(bucket: Uid, key: &ObjectKey, order: u64) -> Vec<u8> {
-    [olds_of(bucket, key), (!order).to_be_bytes().to_vec()].concat()
+    at_place(b'v', bucket, key, &(!order).to_be_bytes())
 }
 
 /// Every version beside a current one whose key begins with `front` begins with this.
@@ -191,8 +196,7 @@ pub fn old_of(key: &[u8]) -> Option<(Uid, String, u64)> {
 
 /// An upload of a key. Those of one key are in the order of their ids, which begin with a time.
 pub fn upload(bucket: Uid, key: &ObjectKey, upload: &UploadId) -> Vec<u8> {
-    let place = places(b'u', bucket, key.as_str());
-    join(b'u', &[&place[1..], &ESCAPE_END, &upload.to_bytes()])
+    at_place(b'u', bucket, key, &upload.to_bytes())
 }
 
 /// Every upload of a key that begins with `front` begins with this.

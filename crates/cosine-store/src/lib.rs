@@ -46,12 +46,13 @@ pub use bucket::{Bucket, NewBucket};
 pub use clock::{Clock, ManualClock, Sleep, SystemClock};
 pub use collector::{Collected, Collector, CollectorOptions, Ledger};
 pub use copy::{
-    CopyFacts, CopyPlan, CopyRequest, Fetched, MOVED_BYTES_MAX, PlannedCopy, Rejection, plan,
+    Announced, CopyFacts, CopyPlan, CopyRequest, Fetched, MOVED_BYTES_MAX, PlannedCopy, Rejection,
+    plan,
 };
 pub use damage::Damage;
 pub use delete::Deleted;
 pub use error::Error;
-pub use get::ObjectReader;
+pub use get::{Lens, ObjectReader};
 pub use id::{Random, SystemRandom, Uid, UploadId};
 pub use list::{BucketPage, Entry, ListOptions, ObjectPage};
 pub use list_uploads::{PartPage, UploadEntry, UploadPage};
@@ -99,6 +100,8 @@ pub struct StoreOptions {
     pub pools: BTreeMap<StorageClass, PoolId>,
     /// How long restores take.
     pub restore_times: RestoreTimes,
+    /// What copies that move bytes read through, where a fault is wanted there.
+    pub copy_lens: Option<Lens>,
 }
 
 impl StoreOptions {
@@ -109,6 +112,7 @@ impl StoreOptions {
             random: Arc::new(SystemRandom),
             pools: BTreeMap::new(),
             restore_times: RestoreTimes::default(),
+            copy_lens: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use crate::commit::{ATTEMPTS_MAX, Proof};
 use crate::content::Arrived;
-use crate::copy::{CopyFacts, CopyPlan, plan};
+use crate::copy::{Announced, CopyFacts, CopyPlan, plan};
 use crate::id::Uid;
 use crate::publish::let_go;
 use crate::record::{Body, PartRecord, Record, ReferenceRecord, Slice, Version};
@@ -117,9 +117,24 @@ impl Store {
         if md5.is_some_and(|announced| announced != content.md5) {
             return Err(Error::DigestMismatch);
         }
-        let (length, crc64, etag) = (content.size, content.crc64, content.md5);
-        let (holder, content) = (self.new_uid()?, PartContent::Arrived(content));
-        self.publish_part(NewPart { upload, number, holder, length, crc64, etag, content }).await
+        self.publish_arrived(upload, number, content).await
+    }
+
+    /// Stores a part whose bytes another deployment sends.
+    ///
+    /// # Errors
+    /// As for [`put_part`](Self::put_part); [`Error::FetchMismatch`] if other bytes came.
+    pub async fn fetch_part(
+        &self,
+        upload: Upload,
+        number: u16,
+        announced: Announced,
+        source: &mut dyn ByteSource,
+    ) -> Result<Part, Error> {
+        self.require_room()?;
+        let content = self.receive(source, self.pool_of(upload.record.class)).await?;
+        announced.require(content.size, content.crc64)?;
+        self.publish_arrived(upload, number, content).await
     }
 
     /// Plans the copy of a part. Nothing is written yet.
@@ -196,6 +211,17 @@ impl Store {
             });
         }
         Ok(PartContent::Slices { uid: self.new_uid()?, slices })
+    }
+
+    async fn publish_arrived(
+        &self,
+        upload: Upload,
+        number: u16,
+        content: Arrived,
+    ) -> Result<Part, Error> {
+        let (length, crc64, etag) = (content.size, content.crc64, content.md5);
+        let (holder, content) = (self.new_uid()?, PartContent::Arrived(content));
+        self.publish_part(NewPart { upload, number, holder, length, crc64, etag, content }).await
     }
 
     /// Publishes a part, on a task of its own.

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use cosine_blob::Files;
 use cosine_kv::Embedded;
 use cosine_store::Engines;
 use cosine_store::fsck::{Finding, Flaw, FsckOptions, Progress, Report, fsck};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::error::Error;
+use crate::pools;
 
 /// What the exit status is when something is not sound.
 const NOT_SOUND: u8 = 1;
@@ -54,12 +54,12 @@ pub fn run(matches: &ArgMatches) -> Result<ExitCode, Error> {
 
 fn check(data: &Path, options: FsckOptions) -> Result<Report, Error> {
     let failed = |error: cosine_store::Error| Error::Store(data.display().to_string(), error);
-    let (meta, blobs) = (data.join("meta"), data.join("blobs"));
-    if !meta.is_dir() || !blobs.is_dir() {
+    let meta = data.join("meta");
+    if !meta.is_dir() || !data.join("blobs").is_dir() {
         return Err(Error::Settings(format!("there is no store in {}", data.display())));
     }
     let kv = Embedded::open(&meta, Default::default()).map_err(|error| failed(error.into()))?;
-    let blobs = Files::open(&blobs, Default::default()).map_err(|error| failed(error.into()))?;
+    let blobs = pools::open(data, Default::default())?;
     let engines = Engines { kv: Arc::new(kv), blobs: Arc::new(blobs) };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -127,6 +127,9 @@ fn table(report: &Report) -> String {
         ("rows of metadata", counts.rows),
         ("buckets", counts.buckets),
         ("versions", counts.versions),
+        ("delete markers", counts.delete_markers),
+        ("uploads under way", counts.uploads),
+        ("parts of uploads", counts.parts),
         ("contents", counts.contents),
         ("bytes in contents", counts.content_bytes),
         ("bytes read and verified", counts.verified_bytes),

@@ -6,10 +6,12 @@ mod banner;
 mod credentials;
 mod dev;
 mod error;
+mod fault;
 mod files;
 mod fsck;
 #[cfg(test)]
 mod monitoring;
+mod pools;
 mod run;
 mod serve;
 mod settings;
@@ -35,7 +37,8 @@ fn main() -> ExitCode {
         .subcommand(
             Command::new("dev")
                 .about("Serves from memory with well-known credentials: nothing is written to disk")
-                .args(settings::arguments(Use::Dev)),
+                .args(settings::arguments(Use::Dev))
+                .arg(dev::fault_argument()),
         )
         .subcommand(admin::command())
         .subcommand(fsck::command())
@@ -45,7 +48,9 @@ fn main() -> ExitCode {
         Some(("serve", matches)) => {
             Settings::resolve(Use::Serve, matches).and_then(serve::run).map(done)
         }
-        Some(("dev", matches)) => Settings::resolve(Use::Dev, matches).and_then(dev::run).map(done),
+        Some(("dev", matches)) => Settings::resolve(Use::Dev, matches)
+            .and_then(|settings| dev::run(settings, dev::fault(matches)))
+            .map(done),
         Some(("admin", matches)) => admin::run(matches).map(done),
         Some(("fsck", matches)) => fsck::run(matches),
         Some(("sign", matches)) => sign::run(matches).map(done),

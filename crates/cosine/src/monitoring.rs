@@ -48,6 +48,7 @@ async fn metrics() -> Vec<Metric> {
     let clock = Arc::new(SystemClock);
     let store = Store::open(engines, clock.clone()).await.unwrap();
     let settings = Settings {
+        remotes: Default::default(),
         keyring: Keyring::new([]),
         hosts: HostRules::new(vec![], ServedRegions::All, HashMap::new()),
         regions: Regions { default: "ap-x".into(), named: vec![], any: true },

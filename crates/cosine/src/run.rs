@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use cosine_access::{Credential, Keyring};
-use cosine_http::{Api, Monitor, Tls};
-use cosine_store::{Clock, Engines, Store, SystemClock};
+use cosine_client::Server;
+use cosine_http::{Api, Monitor, Remote, Remotes, Tls};
+use cosine_store::{Engines, Store, StoreOptions};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -19,7 +20,7 @@ use crate::background;
 use crate::banner::{self, Addresses, Secret};
 use crate::error::Error;
 use crate::files;
-use crate::settings::{LogFormat, Settings};
+use crate::settings::{LogFormat, RemoteRegion, Settings};
 
 /// What must be right before anything is made on the disk.
 pub struct Prepared {
@@ -27,6 +28,13 @@ pub struct Prepared {
     listener: TcpListener,
     monitor: Option<TcpListener>,
     tls: Option<Tls>,
+}
+
+impl Prepared {
+    /// Waits for something to happen before anything is served.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
 }
 
 /// Starts the log, reads the TLS files, and takes the address.
@@ -52,7 +60,7 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, Error> {
 pub fn run(
     mut settings: Settings,
     prepared: Prepared,
-    engines: Engines,
+    (engines, options): (Engines, StoreOptions),
     registry: Registry,
     credential: impl FnOnce(&Settings) -> Result<(Credential, Secret), Error>,
 ) -> Result<(), Error> {
@@ -61,8 +69,8 @@ pub fn run(
     let background = background::runtime()
         .map_err(|error| Error::System("cannot start threads".to_owned(), error))?;
     let served = runtime.block_on(async {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = Store::open(engines, Arc::clone(&clock))
+        let clock = Arc::clone(&options.clock);
+        let store = Store::open_with(engines, options)
             .await
             .map_err(|error| Error::Store(settings.data.display().to_string(), error))?;
         let stop = stop_signal().map_err(|error| Error::System("signals".to_owned(), error))?;
@@ -76,6 +84,7 @@ pub fn run(
             keyring: Keyring::new([credential]),
             hosts: settings.hosts,
             regions: settings.regions,
+            remotes: remotes(&settings.remotes)?,
             collector: settings.collector,
             limits: settings.limits,
         };
@@ -96,6 +105,17 @@ pub fn run(
     });
     background.shutdown_background();
     served
+}
+
+/// The other deployments, ready to be asked.
+fn remotes(regions: &[RemoteRegion]) -> Result<Remotes, Error> {
+    let remote = |region: &RemoteRegion| {
+        let failed = |error| Error::System(format!("regions.{}", region.name), error);
+        let server = Server::new(region.endpoint.clone(), region.ca.as_deref()).map_err(failed)?;
+        let keys = (region.secret_id.clone(), region.secret_key.clone());
+        Ok((region.name.clone(), Remote::new(region.name.clone(), server, keys)))
+    };
+    regions.iter().map(remote).collect::<Result<_, Error>>().map(Remotes::new)
 }
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr, Error> {

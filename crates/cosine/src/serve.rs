@@ -5,15 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use cosine_access::Credential;
-use cosine_blob::{Files, files};
+use cosine_blob::files;
 use cosine_http::monitor;
 use cosine_kv::embedded::{Durability, Embedded, Options};
-use cosine_store::Engines;
+use cosine_store::{Engines, StoreOptions, SystemClock};
 
 use crate::banner::Secret;
 use crate::error::Error;
-use crate::settings::Settings;
-use crate::{credentials, run};
+use crate::settings::{Pool, Settings};
+use crate::{credentials, pools, run};
 
 /// Opens the data directory and serves it.
 pub fn run(settings: Settings) -> Result<(), Error> {
@@ -29,20 +29,28 @@ pub fn run(settings: Settings) -> Result<(), Error> {
         ..Options::default()
     };
     let kv = Embedded::open(&data.join("meta"), options).map_err(|error| failed(error.into()))?;
-    let blobs = Files::open(
-        &data.join("blobs"),
-        files::Options { durable, reserve_bytes: settings.disk_reserve },
-    )
-    .map_err(|error| failed(error.into()))?;
+    pools::link(&data, &settings.pools)?;
+    let options = files::Options { durable, reserve_bytes: settings.disk_reserve };
+    let blobs = pools::open(&data, options)?;
+    prepared.block_on(blobs.adopt_new()).map_err(|error| failed(error.into()))?;
     let mut registry = monitor::registry();
     kv.register(&mut registry);
     let engines = Engines { kv: Arc::new(kv), blobs: Arc::new(blobs) };
-    run::run(settings, prepared, engines, registry, credential)
+    let classes = |pool: &Pool| {
+        let number = pool.number;
+        pool.classes.clone().into_iter().map(move |class| (class, number))
+    };
+    let options = StoreOptions {
+        pools: settings.pools.iter().flat_map(classes).collect(),
+        restore_times: settings.restore_times,
+        ..StoreOptions::new(Arc::new(SystemClock))
+    };
+    run::run(settings, prepared, (engines, options), registry, credential)
 }
 
 /// Makes a directory, and sees to it that it is still there after a power cut: its entry is in its
 /// parent, and so on upwards for every level that was missing.
-fn make_directory(directory: &Path) -> std::io::Result<()> {
+pub fn make_directory(directory: &Path) -> std::io::Result<()> {
     let missing: Vec<&Path> = directory
         .ancestors()
         .take_while(|level| !level.as_os_str().is_empty() && !level.is_dir())

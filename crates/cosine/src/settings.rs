@@ -1,5 +1,9 @@
 //! Settings: one table, three places. A flag beats the environment, which beats the file.
 
+mod file;
+
+pub use file::{Pool, RemoteRegion};
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,11 +13,12 @@ use clap::{Arg, ArgMatches};
 use cosine_access::{Account, Credential};
 use cosine_http::{Limits, Regions};
 use cosine_kv::embedded::Durability;
-use cosine_store::{CollectorOptions, ScrubOptions};
-use cosine_wire::host::{Binding, HostRules, ServedRegions, without_port};
+use cosine_store::{CollectorOptions, RestoreTimes, ScrubOptions};
+use cosine_wire::host::{HostRules, ServedRegions};
 
 use crate::error::Error;
 use crate::units;
+use file::File;
 
 /// Which command takes a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +74,7 @@ settings! {
     "gc_grace" "COSINE_GC_GRACE" "3600" "60" true "Seconds that the bytes of what was deleted stay: longer than the longest download, and than the age of any backup of the metadata that may be restored.";
     "scrub_rate" "COSINE_SCRUB_RATE" "16MiB" "" false "Bytes a second that are read to find damage early; 0 switches the scrub off.";
     "scrub_interval" "COSINE_SCRUB_INTERVAL" "604800" "" false "Seconds from the end of one pass of the scrub to the next.";
+    "restore_time" "COSINE_RESTORE_TIME" "0" "0" true "Seconds that POST Object restore takes, or three numbers: for Expedited, Standard and Bulk.";
     "monitor" "COSINE_MONITOR" "" "" true "Address and port of a second, plain HTTP listener for metrics and health, such as 127.0.0.1:9001.";
     "log" "COSINE_LOG" "info" "warn" true "Log filter: error, warn, info, debug, or per module; info,access=debug adds a line for each request.";
     "log_format" "COSINE_LOG_FORMAT" "text" "text" true "text, or json: an object a line.";
@@ -78,9 +84,6 @@ settings! {
 const MEMORY_MIN: u64 = 4 << 20;
 /// No machine has more connections or requests.
 const COUNT_MAX: u32 = 10_000_000;
-
-/// The table of the file that binds host names to buckets.
-const HOSTS_KEY: &str = "hosts";
 
 /// The settings of a run, checked.
 #[derive(Debug)]
@@ -107,6 +110,12 @@ pub struct Settings {
     pub disk_reserve: u64,
     /// How patient the collector is.
     pub collector: CollectorOptions,
+    /// How long restores take.
+    pub restore_times: RestoreTimes,
+    /// Storage pools beside the data directory.
+    pub pools: Vec<Pool>,
+    /// Regions that other deployments serve.
+    pub remotes: Vec<RemoteRegion>,
     /// How hard the scrub works, if it does.
     pub scrub: Option<ScrubOptions>,
     /// How much clients may hold.
@@ -144,13 +153,6 @@ impl Setting {
         let [serve, dev] = self.defaults;
         if usage == Use::Serve { serve } else { dev }
     }
-}
-
-/// What the file says: settings as text, and the host bindings.
-#[derive(Debug, Default)]
-struct File {
-    values: HashMap<String, String>,
-    bindings: HashMap<String, Binding>,
 }
 
 impl Settings {
@@ -192,10 +194,18 @@ impl Settings {
         let account =
             Account { appid: number(get("appid"), "appid")?, uin: number(get("uin"), "uin")? };
         let regions = regions(get("regions"))?;
+        if let Some(remote) = file.remotes.iter().find(|r| regions.named.contains(&r.name)) {
+            let name = &remote.name;
+            return Err(format!("regions.{name} has an endpoint, and is served here as well"));
+        }
         let domains = domains(get("domains"))?;
         let served = match regions.any {
             true => ServedRegions::All,
-            false => ServedRegions::Named(regions.named.clone()),
+            // A host name may carry a region that is served elsewhere, to copy from.
+            false => {
+                let remote = file.remotes.iter().map(|remote| &remote.name);
+                ServedRegions::Named(regions.named.iter().chain(remote).cloned().collect())
+            }
         };
         Ok(Self {
             data: get("data").into(),
@@ -216,6 +226,9 @@ impl Settings {
                 grace: Duration::from_secs(seconds(get("gc_grace"), "gc_grace")?),
                 ..CollectorOptions::default()
             },
+            restore_times: restore_times(get("restore_time"))?,
+            pools: file.pools,
+            remotes: file.remotes,
             scrub: scrub(get("scrub_rate"), get("scrub_interval"))?,
             monitor: match get("monitor") {
                 "" => None,
@@ -229,76 +242,6 @@ impl Settings {
                 other => return Err(format!("log_format: {other} is neither text nor json")),
             },
         })
-    }
-}
-
-impl File {
-    fn parse(text: &str) -> Result<Self, String> {
-        let table: toml::Table = text.parse().map_err(|error| malformed(text, &error))?;
-        let mut file = Self::default();
-        for (key, value) in table {
-            if key == HOSTS_KEY {
-                file.bindings = bindings(value)?;
-            } else if TABLE.iter().any(|setting| setting.key == key) {
-                file.values
-                    .insert(key.clone(), text_of(value).ok_or(format!("{key}: not a value"))?);
-            } else {
-                return Err(unknown(&key, TABLE.iter().map(|s| s.key).chain([HOSTS_KEY])));
-            }
-        }
-        Ok(file)
-    }
-}
-
-/// Where the file is malformed, and how; the line itself may hold a secret, and is not shown.
-fn malformed(text: &str, error: &toml::de::Error) -> String {
-    let front = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-    format!("line {}: {}", front.matches('\n').count() + 1, error.message())
-}
-
-/// `[hosts."name"]` with `bucket` and, perhaps, `acceleration`.
-fn bindings(value: toml::Value) -> Result<HashMap<String, Binding>, String> {
-    let toml::Value::Table(hosts) = value else { return Err("hosts is a table".to_owned()) };
-    let mut bindings = HashMap::new();
-    for (host, value) in hosts {
-        if without_port(&host) != host {
-            return Err(format!("hosts.\"{host}\": a host is bound without its port"));
-        }
-        let toml::Value::Table(table) = value else {
-            return Err(format!("hosts.\"{host}\" is a table"));
-        };
-        let (mut bucket, mut acceleration) = (None, false);
-        for (key, value) in table {
-            match (key.as_str(), value) {
-                ("bucket", toml::Value::String(name)) => bucket = Some(name),
-                ("acceleration", toml::Value::Boolean(is)) => acceleration = is,
-                ("bucket" | "acceleration", _) => {
-                    return Err(format!("hosts.\"{host}\".{key} is of the wrong type"));
-                }
-                _ => return Err(unknown(&key, ["bucket", "acceleration"].into_iter())),
-            }
-        }
-        let bucket = bucket.ok_or(format!("hosts.\"{host}\" names no bucket"))?;
-        cosine_store::BucketName::parse(&bucket)
-            .map_err(|_| format!("hosts.\"{host}\": {bucket} is not <name>-<appid>"))?;
-        bindings.insert(host, Binding { bucket, acceleration });
-    }
-    Ok(bindings)
-}
-
-fn unknown<'k>(key: &str, known: impl Iterator<Item = &'k str>) -> String {
-    let nearest = known.min_by_key(|name| strsim::damerau_levenshtein(name, key));
-    format!("there is no setting {key}; did you mean {}?", nearest.unwrap_or_default())
-}
-
-fn text_of(value: toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Array(items) => {
-            Some(items.into_iter().map(text_of).collect::<Option<Vec<_>>>()?.join(","))
-        }
-        _ => None,
     }
 }
 
@@ -329,6 +272,19 @@ fn scrub(rate: &str, interval: &str) -> Result<Option<ScrubOptions>, String> {
     let bytes_per_second = bytes(rate, "scrub_rate")?;
     let interval = Duration::from_secs(seconds(interval, "scrub_interval")?);
     Ok((bytes_per_second > 0).then_some(ScrubOptions { bytes_per_second, interval }))
+}
+
+/// One number of seconds, or one for each tier.
+fn restore_times(text: &str) -> Result<RestoreTimes, String> {
+    let times: Vec<Duration> = list(text)
+        .iter()
+        .map(|time| seconds(time, "restore_time").map(Duration::from_secs))
+        .collect::<Result<_, _>>()?;
+    match times[..] {
+        [all] => Ok(RestoreTimes { expedited: all, standard: all, bulk: all }),
+        [expedited, standard, bulk] => Ok(RestoreTimes { expedited, standard, bulk }),
+        _ => Err(format!("restore_time: {text} is neither one number of seconds nor three")),
+    }
 }
 
 /// A number of things that are counted one by one.
@@ -450,6 +406,30 @@ mod tests {
     }
 
     #[test]
+    fn regions_are_served_here_or_elsewhere() {
+        let remote = "[regions.ap-y]\nendpoint = \"https://cos.ap-y.myqcloud.com\"\n\
+                      secret_id = \"i\"\nsecret_key = \"hush\"\n";
+        let settings = resolve(&[], &[], remote).unwrap();
+        assert_eq!(settings.regions.named, ["ap-guangzhou"]);
+        assert_eq!(settings.remotes.len(), 1);
+        assert!(!format!("{settings:?}").contains("hush"));
+        let file = format!("{remote}[regions.ap-x]\n[regions.ap-z]\ndefault = true\n");
+        let settings = resolve(&[], &[], &file).unwrap();
+        assert_eq!(settings.regions.named, ["ap-z", "ap-x"]);
+    }
+
+    #[test]
+    fn pools_hold_classes() {
+        let file = "[pools.cold]\nnumber = 3\ndirectory = \"/mnt/cold\"\n\
+                    classes = [\"ARCHIVE\", \"Standard_IA\"]";
+        let pools = resolve(&[], &[], file).unwrap().pools;
+        assert_eq!(pools[0].number.number(), 3);
+        assert_eq!(pools[0].directory, PathBuf::from("/mnt/cold"));
+        let classes = pools[0].classes.iter().map(|class| class.as_str());
+        assert!(classes.eq(["ARCHIVE", "STANDARD_IA"]));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         for (key, value) in [
             ("listen", "9000"),
@@ -476,6 +456,8 @@ mod tests {
             ("header_time", "0"),
             ("stall_time", "1m"),
             ("drain_time", "-1"),
+            ("restore_time", "1,2"),
+            ("restore_time", "soon"),
         ] {
             assert!(resolve(&[(key, value)], &[], "").is_err(), "{key} = {value}");
         }
@@ -486,6 +468,18 @@ mod tests {
             "[hosts.\"h\"]\n",
             "data = true",
             "=",
+            "[pools.a]\ndirectory = \"/x\"",
+            "[pools.a]\nnumber = 0\ndirectory = \"/x\"",
+            "[pools.a]\nnumber = 16\ndirectory = \"/x\"",
+            "[pools.a]\nnumber = 1\nclasses = [\"ARCHIVE\"]",
+            "[pools.a]\nnumber = 1\ndirectory = \"/x\"\nclasses = [\"WARM\"]",
+            "[pools.a]\nnumber = 1\ndirectory = \"/x\"\n[pools.b]\nnumber = 1\ndirectory = \"/y\"",
+            "[pools.a]\nnumber = 1\ndirectory = \"/x\"\nclasses = [\"ARCHIVE\"]\n\
+             [pools.b]\nnumber = 2\ndirectory = \"/y\"\nclasses = [\"archive\"]",
+            "[regions.ap-y]\nendpoint = \"http://h\"\nsecret_id = \"i\"",
+            "[regions.ap-y]\nendpoint = \"h:80\"\nsecret_id = \"i\"\nsecret_key = \"k\"",
+            "[regions.ap-guangzhou]\nendpoint = \"http://h\"\nsecret_id = \"i\"\nsecret_key = \"k\"",
+            "[regions.ap-x]\n[regions.ap-z]",
         ] {
             assert!(resolve(&[], &[], file).is_err(), "{file}");
         }

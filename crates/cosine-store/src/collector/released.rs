@@ -146,8 +146,8 @@ impl Collector {
             return Ok(None); // the next tick takes the condemnation back
         }
         let key = key::content(uid);
-        let mut step = Step::default();
-        step.conditions = vec![released.clone(), Condition::Unchanged(key.clone(), condemned)];
+        let conditions = vec![released.clone(), Condition::Unchanged(key.clone(), condemned)];
+        let mut step = Step { conditions, ..Step::default() };
         match record.body {
             Body::Slices(_) => {
                 let removing = ContentRecord { state: ContentState::Removing, ..record };

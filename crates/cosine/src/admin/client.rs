@@ -2,27 +2,19 @@
 
 use std::io::{Error as IoError, ErrorKind};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::ArgMatches;
 use cosine_access::{Account, Credential};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
+use cosine_client::{Ask, Server};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
-use super::trust;
+use crate::credentials;
 use crate::error::Error;
-use crate::{credentials, sign};
 
-/// A signature is good for this long, and was so for this long.
-const VALID_SECONDS: u64 = 300;
 /// No answer is longer.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
@@ -76,10 +68,7 @@ impl Client {
         headers: &[(&'static str, String)],
     ) -> Result<Value, Error> {
         let failed = |error| Error::System(format!("cannot ask {}", self.endpoint), error);
-        let request =
-            self.request(method, path, headers).map_err(|error| failed(invalid(error)))?;
-        let stream = self.connect().await.map_err(failed)?;
-        let (status, body) = converse(stream, request).await.map_err(failed)?;
+        let (status, body) = self.converse(method, path, headers).await.map_err(failed)?;
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| failed(invalid(error)));
         }
@@ -93,61 +82,34 @@ impl Client {
         Err(Error::System(format!("{} refuses", self.endpoint), IoError::other(what)))
     }
 
-    fn request(
+    async fn converse(
         &self,
         method: Method,
         path: &str,
         headers: &[(&'static str, String)],
-    ) -> Result<Request<Empty<Bytes>>, http::Error> {
-        let host = self.endpoint.authority().map_or("", |authority| authority.as_str());
-        let mut signed = HeaderMap::new();
-        signed.insert(header::HOST, HeaderValue::from_str(host)?);
+    ) -> std::io::Result<(StatusCode, Bytes)> {
+        let server = Server::new(self.endpoint.clone(), self.ca.as_deref())?;
+        let mut sent = HeaderMap::new();
         for (name, value) in headers {
-            signed.insert(HeaderName::from_static(name), HeaderValue::from_str(value)?);
+            let value = HeaderValue::from_str(value).map_err(invalid)?;
+            sent.insert(HeaderName::from_static(name), value);
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let window = (now.saturating_sub(VALID_SECONDS), now + VALID_SECONDS);
-        let line = sign::authorization(method.as_str(), path, &signed, &self.credential, window);
-        let mut request = Request::builder().method(method).uri(path).body(Empty::new())?;
-        *request.headers_mut() = signed;
-        request.headers_mut().insert(header::AUTHORIZATION, HeaderValue::from_str(&line)?);
-        Ok(request)
-    }
-
-    async fn connect(&self) -> std::io::Result<Box<dyn Stream>> {
-        let host = self.endpoint.host().unwrap_or_default();
-        let secure = self.endpoint.scheme_str() == Some("https");
-        let port = self.endpoint.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((bare, port)).await?;
-        if !secure {
-            return Ok(Box::new(stream));
-        }
-        let name = ServerName::try_from(bare.to_owned()).map_err(invalid)?;
-        let connector = TlsConnector::from(Arc::new(trust::tls(self.ca.as_deref())?));
-        Ok(Box::new(connector.connect(name, stream).await?))
+        let answer = server.ask(Ask {
+            method,
+            host: self.endpoint.authority().map_or("", |authority| authority.as_str()),
+            path,
+            query: &[],
+            headers: sent,
+            keys: (&self.credential.secret_id, &self.credential.secret_key),
+            now: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        });
+        let answer = answer.await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
+        Ok((status, body.map_err(IoError::other)?.to_bytes()))
     }
 }
 
-/// What a request can go over.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-async fn converse(
-    stream: Box<dyn Stream>,
-    request: Request<Empty<Bytes>>,
-) -> std::io::Result<(StatusCode, Bytes)> {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(IoError::other)?;
-    tokio::spawn(connection);
-    let response = sender.send_request(request).await.map_err(IoError::other)?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-    Ok((status, body.map_err(IoError::other)?.to_bytes()))
-}
-
-pub(super) fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> IoError {
+fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> IoError {
     IoError::new(ErrorKind::InvalidData, error)
 }

@@ -4,7 +4,6 @@
 mod client;
 mod gc;
 mod scrub;
-mod trust;
 
 use std::io::Write;
 

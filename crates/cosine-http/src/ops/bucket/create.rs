@@ -27,7 +27,7 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     }
     let regions = &api.settings.regions;
     let region = request.target.region.take().unwrap_or_else(|| regions.default.clone());
-    if !regions.serves(&region) {
+    if !regions.serves(&region) || api.settings.remotes.find(Some(&region)).is_some() {
         let message =
             format!("{region} is not served here; there is {}.", regions.named.join(", "));
         return Err(ApiError::new(Code::InvalidRegionName, message));

@@ -2,21 +2,23 @@
 
 use cosine_access::Permission;
 use cosine_store::{
-    Attributes, Bucket, CopyRequest, Error, ObjectAcl, ObjectKey, StorageClass, Version,
+    Attributes, Bucket, CopyRequest, Error, MOVED_BYTES_MAX, ObjectAcl, ObjectKey, PutRequest,
+    StorageClass, Version,
 };
 use cosine_wire::header::name;
 use cosine_wire::xml::copy::{Copied, CopyResult};
 use cosine_wire::{ApiError, Code};
 
 use super::put::new_version_id;
-use super::source::Source;
 use crate::Api;
 use crate::authorise::LOOKS_MAX;
 use crate::deferred::Deferred;
 use crate::error::store_error;
 use crate::params::{attributes, forbid_overwrite, object_acl, storage_class, tags};
+use crate::remote::{Remote, fetch_error};
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::source::Source;
 
 struct PutObjectCopy {
     source: Source,
@@ -91,6 +93,37 @@ impl PutObjectCopy {
     }
 }
 
+/// Copies an object that another deployment holds.
+async fn fetch(api: &Api, copy: PutObjectCopy, remote: &Remote) -> Result<Reply, ApiError> {
+    let now = api.clock.now_seconds();
+    let mut object = remote.open(&copy.source, None, now).await?;
+    copy.source.require(object.facts.facts())?;
+    if object.facts.size > MOVED_BYTES_MAX {
+        return Err(Code::EntityTooLarge.into());
+    }
+    let tags = match copy.tags {
+        Some(tags) => tags,
+        None if object.facts.has_tags => remote.tags(&copy.source, now).await?,
+        None => vec![],
+    };
+    let put = PutRequest {
+        bucket: copy.bucket,
+        key: copy.key,
+        attributes: copy.attributes.unwrap_or_else(|| object.facts.attributes.clone()),
+        tags,
+        acl: copy.acl,
+        class: copy.class,
+        md5: None,
+        forbid_overwrite: copy.forbid_overwrite,
+    };
+    let (store, fetched) = (api.store.clone(), object.facts.fetched());
+    let work = async move {
+        let version = store.fetch(put, fetched, &mut object).await.map_err(fetch_error)?;
+        Ok(result(&version).root())
+    };
+    Ok(copy.source.name_version(Reply::deferred_xml(Deferred::begin(&api.clock, work))))
+}
+
 /// Copies an object. The destination bucket must be open to the caller, but it is the source that
 /// is found, authorised and held against the conditions before the destination is touched. Where bytes
 /// have to move, the answer begins before they have.
@@ -100,6 +133,9 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let permission = Permission::WriteBucket;
     let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
     let copy = PutObjectCopy::parse(api, &request, bucket)?;
+    if let Some(remote) = copy.source.remote(api, &request, &copy.bucket)? {
+        return fetch(api, copy, remote).await;
+    }
     for _ in 0..LOOKS_MAX {
         let found = copy.source.resolve(api, &request).await?;
         let planned = match api.store.plan_copy(copy.of(found)).await {

@@ -7,7 +7,6 @@ pub mod get;
 pub mod head;
 pub mod put;
 pub mod restore;
-pub mod source;
 pub mod symlink;
 pub mod tagging;
 

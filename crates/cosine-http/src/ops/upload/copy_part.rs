@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use cosine_store::{Error, MOVED_BYTES_MAX, Part, PartCopyRequest};
+use cosine_store::{Announced, Error, MOVED_BYTES_MAX, Part, PartCopyRequest, Upload};
 use cosine_wire::encode::hex;
 use cosine_wire::header::name;
 use cosine_wire::range::ByteRange;
@@ -13,10 +13,11 @@ use crate::Api;
 use crate::authorise::LOOKS_MAX;
 use crate::deferred::Deferred;
 use crate::error::store_error;
-use crate::ops::object::source::Source;
 use crate::params::part_number;
+use crate::remote::{Remote, fetch_error};
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::source::Source;
 
 /// `x-cos-copy-source-range`, closed on both sides (U07); an empty one is none (U06).
 #[derive(Clone, Copy)]
@@ -52,14 +53,46 @@ impl Slice {
     }
 }
 
+/// Copies a range of an object that another deployment holds.
+async fn fetch(
+    api: &Api,
+    (upload, number): (Upload, u16),
+    (source, slice): (Source, Slice),
+    remote: &Remote,
+) -> Result<Reply, ApiError> {
+    let range = match slice {
+        Slice::Whole => None,
+        Slice::From(first, last) => Some(format!("bytes={first}-{last}")),
+    };
+    let now = api.clock.now_seconds();
+    let mut object = remote.open(&source, range.as_deref(), now).await?;
+    source.require(object.facts.facts())?;
+    let wanted = slice.of(object.facts.size)?;
+    let length = wanted.end - wanted.start;
+    if object.facts.length != length {
+        return Err(Code::InvalidRange.into());
+    }
+    let whole = (length == object.facts.size).then_some(object.facts.crc64).flatten();
+    let store = api.store.clone();
+    let work = async move {
+        let announced = Announced { length, crc64: whole };
+        let part = store.fetch_part(upload, number, announced, &mut object).await;
+        Ok(result(&part.map_err(fetch_error)?).root())
+    };
+    Ok(source.name_version(Reply::deferred_xml(Deferred::begin(&api.clock, work))))
+}
+
 /// Copies a range of an object into a part. Where bytes have to move, the answer begins before they
 /// have.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     request.body.collect(0, Code::UnexpectedContent).await?;
     let number = part_number(&request)?;
-    let (_, upload) = super::find(api, &request).await?;
+    let (bucket, upload) = super::find(api, &request).await?;
     let source = Source::parse(&request, &api.settings.hosts)?;
     let slice = Slice::parse(&request)?;
+    if let Some(remote) = source.remote(api, &request, &bucket)? {
+        return fetch(api, (upload, number), (source, slice), remote).await;
+    }
     for _ in 0..LOOKS_MAX {
         let (_, version) = source.resolve(api, &request).await?;
         let range = slice.of(version.size)?;

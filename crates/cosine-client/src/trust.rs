@@ -12,7 +12,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-use super::client::invalid;
+use crate::invalid;
 
 /// Trusts what the system trusts, and the certificates in a file.
 pub fn tls(ca: Option<&Path>) -> std::io::Result<ClientConfig> {

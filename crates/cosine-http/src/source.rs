@@ -1,5 +1,6 @@
 //! What is copied from: for PUT Object - Copy and Upload Part - Copy alike.
 
+use cosine_access::owns;
 use cosine_store::{Bucket, BucketName, ObjectKey, Version, VersionId};
 use cosine_wire::condition::{COPY_SOURCE, Conditions, Facts};
 use cosine_wire::copy_source::CopySource;
@@ -10,6 +11,7 @@ use cosine_wire::{ApiError, Code};
 use crate::Api;
 use crate::authorise::Wanted;
 use crate::params::{read_version_id, show_version_id};
+use crate::remote::Remote;
 use crate::reply::Reply;
 use crate::request::{Request, name_error};
 
@@ -71,6 +73,25 @@ impl Source {
         let etag = version.etag.to_string();
         self.require(Facts { etag: &etag, last_modified: version.last_modified() })?;
         Ok((bucket, version))
+    }
+
+    /// The other deployment that holds the source, if one does. It is read with the credential of this
+    /// one's configuration, so it takes the account that owns the destination (`bucket`).
+    ///
+    /// # Errors
+    /// 403 `AccessDenied`.
+    pub fn remote<'a>(
+        &self,
+        api: &'a Api,
+        request: &Request,
+        bucket: &Bucket,
+    ) -> Result<Option<&'a Remote>, ApiError> {
+        match api.settings.remotes.find(self.region.as_deref()) {
+            Some(_) if !owns(request.caller, bucket.name().appid()) => {
+                Err(Code::AccessDenied.into())
+            }
+            found => Ok(found),
+        }
     }
 
     /// Sees to it that the conditions hold.

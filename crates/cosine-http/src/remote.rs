@@ -1,0 +1,264 @@
+//! Regions that other deployments serve: objects are fetched from them over their API.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use cosine_client::{Ask, Server};
+use cosine_store::{Announced, Attributes, ByteSource, Etag, Fetched, SourceError};
+use cosine_wire::condition::Facts;
+use cosine_wire::date::parse_http_date;
+use cosine_wire::header::{META_PREFIX, SYSTEM_METADATA, name};
+use cosine_wire::xml::tagging;
+use cosine_wire::{ApiError, Code};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+
+use crate::params::show_version_id;
+use crate::source::Source;
+
+/// A server that sends nothing for this long has gone.
+const STALL_TIME: Duration = Duration::from_secs(60);
+/// No error document, and no set of tags, is longer.
+const DOCUMENT_BYTES_MAX: usize = 64 << 10;
+
+/// The regions that other deployments serve.
+#[derive(Debug, Default)]
+pub struct Remotes(BTreeMap<String, Remote>);
+
+impl Remotes {
+    /// These, by their names.
+    pub fn new(remotes: BTreeMap<String, Remote>) -> Self {
+        Self(remotes)
+    }
+
+    /// The deployment that serves a region, if it is another one.
+    pub fn find(&self, region: Option<&str>) -> Option<&Remote> {
+        self.0.get(region?)
+    }
+}
+
+/// Another deployment, and what to sign with there.
+pub struct Remote {
+    region: String,
+    server: Server,
+    keys: (String, String),
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").field("server", &self.server.endpoint()).finish_non_exhaustive()
+    }
+}
+
+impl Remote {
+    /// The deployment behind `server` that serves `region`; SecretId and SecretKey.
+    pub fn new(region: String, server: Server, keys: (String, String)) -> Self {
+        Self { region, server, keys }
+    }
+
+    /// Opens an object, or a range of it, as the other deployment writes ranges.
+    ///
+    /// # Errors
+    /// What the other deployment says, if it is known here; 503 `ServiceUnavailable` if it cannot be
+    /// reached.
+    pub async fn open(
+        &self,
+        source: &Source,
+        range: Option<&str>,
+        now: u64,
+    ) -> Result<RemoteObject, ApiError> {
+        let id = source.id.map(show_version_id);
+        let query: Vec<(&str, &str)> = id.iter().map(|id| ("versionId", id.as_str())).collect();
+        let mut headers = HeaderMap::new();
+        if let Some(range) = range {
+            let range = HeaderValue::from_str(range).map_err(|_| Code::InvalidArgument)?;
+            headers.insert(header::RANGE, range);
+        }
+        let answer = self.get(source, &query, headers, now).await?;
+        let facts = RemoteFacts::read(answer.headers()).ok_or_else(|| self.nonsense())?;
+        Ok(RemoteObject { facts, body: answer.into_body() })
+    }
+
+    /// The tags of an object.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub async fn tags(&self, source: &Source, now: u64) -> Result<Vec<(String, String)>, ApiError> {
+        let id = source.id.map(show_version_id);
+        let mut query = vec![("tagging", "")];
+        query.extend(id.iter().map(|id| ("versionId", id.as_str())));
+        let answer = self.get(source, &query, HeaderMap::new(), now).await?;
+        let body = Limited::new(answer.into_body(), DOCUMENT_BYTES_MAX).collect().await;
+        let body = body.map_err(|_| self.nonsense())?.to_bytes();
+        Ok(tagging::parse(&body).map_err(|_| self.nonsense())?.into_pairs())
+    }
+
+    async fn get(
+        &self,
+        source: &Source,
+        query: &[(&str, &str)],
+        headers: HeaderMap,
+        now: u64,
+    ) -> Result<Response<Incoming>, ApiError> {
+        let bucket = source.bucket.as_str();
+        let unreachable = |error: std::io::Error| {
+            tracing::warn!(region = self.region, %error, "another region does not answer");
+            let message = format!("Region {} cannot be reached.", self.region);
+            ApiError::new(Code::ServiceUnavailable, message)
+        };
+        let host = format!("{bucket}.cos.{}.myqcloud.com", self.region);
+        let (server, host) = match self.bucket_host(bucket) {
+            Some(host) => (self.server.at(&host).map_err(unreachable)?, host),
+            None => (self.server.clone(), host),
+        };
+        let path = format!("/{}", source.key.as_str());
+        let keys = (self.keys.0.as_str(), self.keys.1.as_str());
+        let ask = Ask { method: Method::GET, host: &host, path: &path, query, headers, keys, now };
+        let answer = server.ask(ask).await.map_err(unreachable)?;
+        match answer.status().is_success() {
+            true => Ok(answer),
+            false => Err(self.refusal(answer).await),
+        }
+    }
+
+    /// COS itself, and whoever is named like it, has a name for each bucket.
+    fn bucket_host(&self, bucket: &str) -> Option<String> {
+        let host = self.server.endpoint().host()?;
+        let is_address = host.parse::<IpAddr>().is_ok() || host.starts_with('[');
+        (!is_address && host.starts_with("cos.")).then(|| format!("{bucket}.{host}"))
+    }
+
+    /// What the other deployment said, in its own code if it is one that is known here.
+    async fn refusal(&self, answer: Response<Incoming>) -> ApiError {
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), DOCUMENT_BYTES_MAX).collect().await;
+        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&body);
+        let said = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
+        let known = |code: &&Code| said.is_some_and(|(said, _)| said == code.as_str());
+        let code = match (Code::ALL.iter().find(known), status) {
+            // The pair that is configured is nothing of the caller's.
+            (Some(Code::InvalidAccessKeyId | Code::SignatureDoesNotMatch), _) => {
+                tracing::error!(region = self.region, "another region refuses our credential");
+                Code::AccessDenied
+            }
+            (Some(Code::MethodNotAllowed), _) => Code::InvalidRequest,
+            (Some(code), _) if code.status() < 500 => *code,
+            (_, StatusCode::FORBIDDEN) => Code::AccessDenied,
+            (_, StatusCode::NOT_FOUND) => Code::NoSuchKey,
+            (_, StatusCode::RANGE_NOT_SATISFIABLE) => Code::InvalidRange,
+            _ => Code::ServiceUnavailable,
+        };
+        ApiError::new(code, format!("Region {} says: {}", self.region, code.message()))
+    }
+
+    fn nonsense(&self) -> ApiError {
+        let message = format!("Region {} gives an answer that is none.", self.region);
+        ApiError::new(Code::ServiceUnavailable, message)
+    }
+}
+
+/// An object that another deployment sends.
+#[derive(Debug)]
+pub struct RemoteObject {
+    /// What is said of it.
+    pub facts: RemoteFacts,
+    body: Incoming,
+}
+
+/// What another deployment says of an object.
+#[derive(Debug)]
+pub struct RemoteFacts {
+    /// Bytes that come: of the object, or of the range.
+    pub length: u64,
+    /// Bytes of the object.
+    pub size: u64,
+    /// The entity tag, without quotes.
+    pub etag: String,
+    /// Seconds since 1970 UTC.
+    pub last_modified: i64,
+    /// Of the whole object.
+    pub crc64: Option<u64>,
+    /// Its metadata.
+    pub attributes: Attributes,
+    /// Whether it has tags.
+    pub has_tags: bool,
+}
+
+impl RemoteFacts {
+    fn read(headers: &HeaderMap) -> Option<Self> {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let length = text("content-length")?.parse().ok()?;
+        let size = match text("content-range") {
+            Some(range) => range.rsplit_once('/')?.1.parse().ok()?,
+            None => length,
+        };
+        let mut attributes = Attributes::default();
+        for (name, value) in headers {
+            let value = value.as_bytes().to_vec();
+            if let Some(suffix) = name.as_str().strip_prefix(META_PREFIX) {
+                attributes.user.push((suffix.to_owned(), value));
+            } else if SYSTEM_METADATA.contains(&name.as_str()) {
+                attributes.system.push((name.as_str().to_owned(), value));
+            }
+        }
+        Some(Self {
+            length,
+            size,
+            etag: text("etag")?.trim_matches('"').to_owned(),
+            last_modified: parse_http_date(text("last-modified")?)?,
+            crc64: text(name::CRC64).and_then(|crc64| crc64.parse().ok()),
+            attributes,
+            has_tags: headers.contains_key(name::TAGGING_COUNT),
+        })
+    }
+
+    /// What conditions are held against.
+    pub fn facts(&self) -> Facts<'_> {
+        Facts { etag: &self.etag, last_modified: self.last_modified }
+    }
+
+    /// What the bytes of the whole object are held against. The entity tag of an object that was
+    /// uploaded in parts stays; any other is the MD5 of what arrives.
+    pub fn fetched(&self) -> Fetched {
+        let announced = Announced { length: self.size, crc64: self.crc64 };
+        Fetched { announced, etag: multipart_etag(&self.etag) }
+    }
+}
+
+fn multipart_etag(text: &str) -> Option<Etag> {
+    let (digest, parts) = text.split_once('-')?;
+    let digits = digest.len() == 32 && digest.bytes().all(|b| b.is_ascii_hexdigit());
+    let digest = u128::from_str_radix(digest, 16).ok().filter(|_| digits)?.to_be_bytes();
+    Some(Etag { digest, parts: parts.parse().ok().filter(|parts| *parts > 0)? })
+}
+
+#[async_trait]
+impl ByteSource for RemoteObject {
+    async fn next(&mut self) -> Result<Option<Bytes>, SourceError> {
+        loop {
+            let frame = tokio::time::timeout(STALL_TIME, self.body.frame());
+            let Some(frame) = frame.await.map_err(|_| SourceError::Stalled)? else {
+                return Ok(None);
+            };
+            if let Ok(piece) = frame.map_err(|_| SourceError::Cut)?.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+    }
+}
+
+/// What is said where the bytes of another deployment do not arrive: the client has sent none.
+pub fn fetch_error(error: cosine_store::Error) -> ApiError {
+    match error {
+        cosine_store::Error::Source(_) => ApiError::new(
+            Code::ServiceUnavailable,
+            "The other region broke off before the object was here.",
+        ),
+        error => crate::error::store_error(error),
+    }
+}

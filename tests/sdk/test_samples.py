@@ -1,0 +1,165 @@
+"""The samples of the PUT Object - Copy page, by number: the request as printed, with the same headers signed.
+
+Only the names of the buckets, their first region and the date are others: a request of 2020 is too old to be
+answered. Ids such as C151 are statements of the checklist of that page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from email.utils import formatdate, parsedate_to_datetime
+
+import pytest
+
+from harness import (
+    OTHER_REGION,
+    REGION,
+    Answer,
+    Server,
+    authorization,
+    bucket_host,
+    quoted_md5,
+)
+
+CONTENT = b"[Object Content]"
+ETAG = "ee8de918d05640145b18f70f4c3aa602"
+CRC64 = "16749565679157681890"
+SOURCE_KEY = "example-腾讯云.jpg"
+SOURCE_PATH = "example-%E8%85%BE%E8%AE%AF%E4%BA%91.jpg"
+COPY = "exampleobject"
+METADATA = {
+    "Cache-Control": "no-cache",
+    "Content-Disposition": "inline",
+    "Content-Encoding": "identity",
+    "Content-Type": "image/png",
+    "Expires": "Thu, 01 Jan 2037 00:00:00 GMT",
+    "x-cos-meta-via": "homepage",
+}
+
+
+def put(server: Server, bucket: str, key: str, region: str = REGION) -> None:
+    """An object of the samples' content, with every metadata header there is."""
+    answer = server.send("PUT", "/" + key, bucket=bucket, region=region, headers=METADATA, body=CONTENT).expect(200)
+    assert (answer.headers["ETag"], answer.headers["x-cos-hash-crc64ecma"]) == (f'"{ETAG}"', CRC64)
+
+
+@pytest.fixture
+def source(server: Server, make_bucket: Callable[..., str]) -> tuple[str, str]:
+    """``sourcebucket`` in ap-shanghai, and the value of x-cos-copy-source that names its object."""
+    bucket = make_bucket(OTHER_REGION)
+    put(server, bucket, SOURCE_KEY, OTHER_REGION)
+    return bucket, f"{bucket_host(bucket, 'ap-shanghai')}/{SOURCE_PATH}"
+
+
+def ask(server: Server, bucket: str, copy_source: str, between: dict[str, str], signed: str) -> Answer:
+    """The request of a sample; ``signed`` is its q-header-list. Asserts all that the four answers share."""
+    host = bucket_host(bucket)
+    headers = {
+        "Date": formatdate(usegmt=True),
+        **between,
+        "x-cos-copy-source": copy_source,
+        "Content-Length": "0",
+        "Connection": "close",
+    }
+    values = {name.lower(): value for name, value in {"Host": host, **headers}.items()}
+    auth = authorization("PUT", f"/{COPY}", headers={name: values[name] for name in signed.split(";")})
+    assert f"&q-header-list={signed}&q-url-param-list=&" in auth
+    answer = server.send("PUT", f"/{COPY}", bucket=bucket, headers=headers, auth=auth).expect(200)
+
+    assert answer.headers["Content-Type"] == "application/xml"
+    assert answer.headers["Connection"] == "close"
+    assert answer.headers["Server"] == "tencent-cos"
+    assert answer.headers["x-cos-request-id"]
+    assert answer.headers["Transfer-Encoding"] == "chunked", "C151: the samples are printed without"
+    # No ETag, no class, no encryption, no version: nothing but what the sample shows.
+    shown = {"content-type", "transfer-encoding", "connection", "date", "server", "x-cos-request-id"}
+    assert {name.lower() for name in answer.headers} == shown
+    moment = re.search(rb"<LastModified>(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)</LastModified>", answer.body)
+    assert moment, answer.body
+    assert answer.body == (
+        b'<?xml version="1.0" encoding="UTF-8"?>\r\n'
+        b"<CopyObjectResult>\r\n"
+        b'\t<ETag>"ee8de918d05640145b18f70f4c3aa602"</ETag>\r\n'
+        b"\t<CRC64>16749565679157681890</CRC64>\r\n"
+        b"\t<LastModified>" + moment.group(1) + b"</LastModified>\r\n"
+        b"</CopyObjectResult>"
+    )
+    assert len(answer.body) == 219, "the Content-Length that the samples print"
+    modified = parsedate_to_datetime(head(server, bucket, COPY).headers["Last-Modified"])
+    assert modified.strftime("%Y-%m-%dT%H:%M:%SZ").encode() == moment.group(1)
+    return answer
+
+
+def head(server: Server, bucket: str, key: str, region: str = REGION) -> Answer:
+    answer = server.send("HEAD", "/" + key, bucket=bucket, region=region).expect(200)
+    assert answer.headers["ETag"] == quoted_md5(CONTENT) == f'"{ETAG}"'
+    assert answer.headers["x-cos-hash-crc64ecma"] == CRC64
+    assert answer.headers["Content-Length"] == "16"
+    return answer
+
+
+def metadata(answer: Answer) -> dict[str, str]:
+    """The metadata headers of an answer, and the class unless it is STANDARD."""
+    names = [*METADATA, "x-cos-storage-class"]
+    return {name: answer.headers[name] for name in names if name in answer.headers}
+
+
+def test_sample_1(server: Server, bucket: str, source: tuple[str, str]) -> None:
+    """A simple copy: the bytes and all the metadata of the source."""
+    origin, copy_source = source
+    ask(server, bucket, copy_source, {}, "content-length;date;host;x-cos-copy-source")
+    assert metadata(head(server, bucket, COPY)) == METADATA
+    assert server.send("GET", f"/{COPY}", bucket=bucket).expect(200).body == CONTENT
+    assert metadata(head(server, origin, SOURCE_KEY, OTHER_REGION)) == METADATA
+
+
+def test_sample_2(server: Server, bucket: str, source: tuple[str, str]) -> None:
+    """Replacing metadata: that of the request and nothing else; the source keeps its own."""
+    origin, copy_source = source
+    directive = {"x-cos-metadata-directive": "Replaced"}
+    replaced = {
+        "Content-Type": "application/octet-stream",
+        "Content-Disposition": "attachment; filename=example.jpg",
+    }
+    signed = (
+        "content-disposition;content-length;content-type;date;host;x-cos-copy-source;x-cos-metadata-directive"
+    )
+    ask(server, bucket, copy_source, directive | replaced, signed)
+    assert metadata(head(server, bucket, COPY)) == replaced
+    assert server.send("GET", f"/{COPY}", bucket=bucket).expect(200).body == CONTENT
+    assert metadata(head(server, origin, SOURCE_KEY, OTHER_REGION)) == METADATA
+
+
+def test_sample_3(server: Server, bucket: str) -> None:
+    """Modifying the metadata of an object: a copy onto itself."""
+    put(server, bucket, COPY)
+    directive = {"x-cos-metadata-directive": "Replaced"}
+    replaced = {"Cache-Control": "max-age=86400", "Content-Type": "image/jpeg"}
+    signed = "cache-control;content-length;content-type;date;host;x-cos-copy-source;x-cos-metadata-directive"
+    ask(server, bucket, f"{bucket_host(bucket)}/{COPY}", directive | replaced, signed)
+    assert metadata(head(server, bucket, COPY)) == replaced
+    assert server.send("GET", f"/{COPY}", bucket=bucket).expect(200).body == CONTENT
+
+
+def test_sample_4(server: Server, bucket: str) -> None:
+    """Modifying the class of an object, STANDARD to ARCHIVE, and to STANDARD_IA as the text says."""
+    put(server, bucket, COPY)
+    copy_source = f"{bucket_host(bucket)}/{COPY}"
+    signed = "content-length;date;host;x-cos-copy-source;x-cos-metadata-directive;x-cos-storage-class"
+    for storage_class in ["STANDARD_IA", "STANDARD", "ARCHIVE"]:
+        changed = {"x-cos-metadata-directive": "Replaced", "x-cos-storage-class": storage_class}
+        ask(server, bucket, copy_source, changed, signed)
+        expected = {"Content-Type": "application/octet-stream", "x-cos-storage-class": storage_class}
+        if storage_class == "STANDARD":
+            del expected["x-cos-storage-class"]
+        assert metadata(head(server, bucket, COPY)) == expected
+    server.send("GET", f"/{COPY}", bucket=bucket).expect(403, "InvalidObjectState")
+    # Out of the archive only by way of POST Object restore, as the text says too.
+    changed = {"x-cos-metadata-directive": "Replaced", "x-cos-storage-class": "STANDARD"}
+    back = {**changed, "x-cos-copy-source": copy_source}
+    server.send("PUT", f"/{COPY}", bucket=bucket, headers=back).expect(403, "InvalidObjectState")
+    body = b"<RestoreRequest><Days>1</Days></RestoreRequest>"
+    server.send("POST", f"/{COPY}", bucket=bucket, query={"restore": ""}, body=body).expect(202)
+    ask(server, bucket, copy_source, changed, signed)
+    assert server.send("GET", f"/{COPY}", bucket=bucket).expect(200).body == CONTENT
