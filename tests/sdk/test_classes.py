@@ -269,9 +269,7 @@ def test_c75_c88_c90_between_the_kinds(server: Server, bucket: str, maz: str) ->
 
 
 @pytest.mark.parametrize("storage_class", [*CLASSES[:3], *MAZ_CLASSES[:3]])
-def test_c92_metadata_within_a_class(
-    server: Server, make_bucket: Callable[..., str], storage_class: str
-) -> None:
+def test_c92_metadata_within_a_class(server: Server, make_bucket: Callable[..., str], storage_class: str) -> None:
     """A copy onto itself with Replaced, the class being the same."""
     bucket = make_bucket(**kind(storage_class))
     headers = {CLASS: storage_class}
@@ -284,7 +282,7 @@ def test_c92_metadata_within_a_class(
 
 
 @pytest.mark.parametrize("directive", ["Copy", "Replaced"])
-def test_c75_to_c80_what_a_copy_is_whatever_the_directive(
+def test_c75_c76_c77_c78_c79_c80_what_a_copy_is_whatever_the_directive(
     server: Server, client: CosS3Client, bucket: str, directive: str
 ) -> None:
     """Class, ACL, encryption, time and type are its own; the tags are the source's."""
@@ -354,9 +352,7 @@ def test_c38_not_restored(
 
 @pytest.mark.parametrize("tier", ["Expedited", "Standard", "Bulk", None])
 @pytest.mark.parametrize("storage_class", ARCHIVES)
-def test_restore(
-    server: Server, make_bucket: Callable[..., str], storage_class: str, tier: str | None
-) -> None:
+def test_restore(server: Server, make_bucket: Callable[..., str], storage_class: str, tier: str | None) -> None:
     """202, and 200 from then on, the day it goes back moving either way; a deep archive is not expedited."""
     bucket = make_bucket(**kind(storage_class))
     server.send("PUT", "/k", bucket=bucket, headers={CLASS: storage_class}, body=CONTENT).expect(200)
@@ -497,6 +493,55 @@ def test_a_public_object_is_restored_by_its_owner_only(server: Server, bucket: s
     server.send("GET", "/k", bucket=bucket, auth=None).expect(403, "InvalidObjectState")
     restore(server, bucket).expect(202)
     assert server.send("GET", "/k", bucket=bucket, auth=None).expect(200).body == CONTENT
+
+
+def assert_ongoing(server: Server, bucket: str, tier: str) -> None:
+    """Asked for and not ready: as little to be read as before, and said so."""
+    get(server, bucket).expect(403, "InvalidObjectState")
+    copy(server, bucket, "copy", source_of(bucket)).expect(403, "InvalidObjectState")
+    answer = head(server, bucket)
+    assert answer.headers["x-cos-restore"] == 'ongoing-request="true"'
+    status = re.fullmatch(r'tier="(\w+)"; request-date="(.+)"', answer.headers["x-cos-restore-status"])
+    assert status and status.group(1) == tier.lower()
+    assert abs(datetime.now(UTC) - parsedate_to_datetime(status.group(2))) < timedelta(minutes=5)
+    assert listed(server, bucket, "k", "RestoreStatus") == "ONGOING"
+    restore(server, bucket).expect(409, "RestoreAlreadyInProgress")
+
+
+def test_a_restore_that_takes_its_time(tmp_path: Path) -> None:
+    """By tier: at once, a second, an hour; through a stop and a start."""
+    bucket = unique_bucket()
+    arguments = [*serve_arguments(tmp_path / "data"), "--restore-time", "0,1,3600"]
+
+    def start() -> Cosine:
+        return Cosine(*arguments, cwd=tmp_path, env=KEYS, secret_key=SECRET_KEY)
+
+    def archive(cosine: Cosine, data: bytes = CONTENT) -> None:
+        cosine.send("PUT", "/k", bucket=bucket, headers={CLASS: "ARCHIVE"}, body=data).expect(200)
+        assert_archived(cosine, bucket)
+
+    with start() as cosine:
+        cosine.client().create_bucket(Bucket=bucket)
+        archive(cosine)
+        restore(cosine, bucket, body=request(2, "Expedited")).expect(202)
+        assert get(cosine, bucket).expect(200).body == CONTENT
+        archive(cosine)
+        restore(cosine, bucket, body=request(2, "Bulk")).expect(202)
+        assert_ongoing(cosine, bucket, "Bulk")
+    with start() as cosine:
+        assert_ongoing(cosine, bucket, "Bulk")
+        # What replaces the object is not on its way.
+        archive(cosine, b"another")
+        restore(cosine, bucket, body=request(2)).expect(202)
+        deadline = datetime.now(UTC) + timedelta(seconds=20)
+        while (answer := get(cosine, bucket)).status == 403:
+            assert datetime.now(UTC) < deadline
+        assert answer.expect(200).body == b"another"
+        assert "x-cos-restore-status" not in answer.headers
+        assert_expiry(answer, 2)
+        assert listed(cosine, bucket, "k", "RestoreStatus") == "DONE"
+        restore(cosine, bucket, body=request(3)).expect(200)
+        assert_expiry(get(cosine, bucket).expect(200), 3)
 
 
 @pytest.fixture

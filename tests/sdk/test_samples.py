@@ -122,9 +122,7 @@ def test_sample_2(server: Server, bucket: str, source: tuple[str, str]) -> None:
         "Content-Type": "application/octet-stream",
         "Content-Disposition": "attachment; filename=example.jpg",
     }
-    signed = (
-        "content-disposition;content-length;content-type;date;host;x-cos-copy-source;x-cos-metadata-directive"
-    )
+    signed = "content-disposition;content-length;content-type;date;host;x-cos-copy-source;x-cos-metadata-directive"
     ask(server, bucket, copy_source, directive | replaced, signed)
     assert metadata(head(server, bucket, COPY)) == replaced
     assert server.send("GET", f"/{COPY}", bucket=bucket).expect(200).body == CONTENT

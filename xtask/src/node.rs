@@ -17,6 +17,6 @@ pub fn test(root: &Path) -> Result<(), Failure> {
         run(npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&suite))?;
         std::fs::copy(&lock, &installed).map_err(|error| error.to_string())?;
     }
-    // Newer versions of Node.js take files here and no directories; without any, all of them look below this one.
+    // Newer versions of Node.js take no directory; told nothing, each looks below the current one.
     run(Command::new("node").arg("--test").current_dir(&suite).env("COSINE_BIN", binary))
 }

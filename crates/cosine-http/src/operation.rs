@@ -261,7 +261,7 @@ operations! {
     ] "UploadPartCopy" "PutObject" Built;
     UploadPart PUT Object [Query "uploadId"] ["partNumber"] [] "UploadPart" "PutObject" Built;
     InitiateMultipartUpload POST Object [Query "uploads"] [] ["x-cos-tagging" "x-cos-storage-class" "x-cos-acl" "x-cos-forbid-overwrite" "x-cos-meta-*"] "InitiateMultipartUpload" "PutObject" Built;
-    CompleteMultipartUpload POST Object [Query "uploadId"] [] ["x-cos-forbid-overwrite"] "CompleteMultipartUpload" "PutObject" Built;
+    CompleteMultipartUpload POST Object [Query "uploadId"] [] ["x-cos-forbid-overwrite" "x-cos-meta-*"] "CompleteMultipartUpload" "PutObject" Built;
     AbortMultipartUpload DELETE Object [Query "uploadId"] [] [] "AbortMultipartUpload" "AbortMultipartUpload" Built;
     AppendObject POST Object [Query "append"] ["position"] ["x-cos-tagging" "x-cos-storage-class" "x-cos-acl" "x-cos-meta-*"] "AppendObject" "" Built;
     PostObjectRestore POST Object [Query "restore"] ["versionId"] [] "PostObjectRestore" "RestoreObject" Built;

@@ -100,6 +100,9 @@ impl Store {
         id: VersionId,
     ) -> Result<Attempt, Error> {
         let nothing = Ok(Attempt::Done(Deleted::Nothing));
+        if !place.state.exists() {
+            return nothing;
+        }
         let order = match id {
             VersionId::Order(order) => order,
             VersionId::Null => match place.state.null() {

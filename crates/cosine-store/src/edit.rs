@@ -26,6 +26,9 @@ impl Store {
         for _ in 0..ATTEMPTS_MAX {
             self.pass_gate(&mut bucket).await?;
             let state = self.key_state(bucket.uid(), key).await?;
+            if !state.exists() {
+                return Err(if id.is_some() { Error::NoSuchVersion } else { Error::NoSuchKey });
+            }
             let mut version = self.object(&bucket, key, id).await?;
             let said = change(&mut version)?;
             let head = key::head(bucket.uid(), key);

@@ -64,6 +64,12 @@ impl KeyState {
         self.head.as_ref().map(|(head, _)| head.put(head_key)).transpose()
     }
 
+    /// Whether the key has any version, or delete marker. Without a head, nothing that is read after it may
+    /// be used: that a head is absent does not say that it was so all the time.
+    pub fn exists(&self) -> bool {
+        self.head.is_some()
+    }
+
     /// The next version's place: time, but never at or before the newest one's.
     pub fn next_order(&self, now: u64) -> u64 {
         self.head.as_ref().map_or(now, |(head, _)| now.max(head.newest + 1))
@@ -84,15 +90,21 @@ impl Store {
     /// Reads what a commit on this key depends on. The head comes first: whatever touches the key
     /// after that rewrites the head, and the commit then conflicts.
     pub(crate) async fn key_state(&self, bucket: Uid, key: &ObjectKey) -> Result<KeyState, Error> {
-        let head_key = key::head(bucket, key);
-        let Some(row) = self.kv().get(&head_key).await? else {
-            return Ok(KeyState { head: None, current: None });
-        };
-        let head = (HeadRecord::decode(&head_key, &row.value)?, row.revision);
-        let current_key = key::current(bucket, key);
-        let current = self.kv().get(&current_key).await?;
-        let current = current.map(|row| Version::decode(&current_key, &row.value)).transpose()?;
-        Ok(KeyState { head: Some(head), current })
+        let (head_key, current_key) = (key::head(bucket, key), key::current(bucket, key));
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(row) = self.kv().get(&head_key).await? else {
+                return Ok(KeyState { head: None, current: None });
+            };
+            let head = (HeadRecord::decode(&head_key, &row.value)?, row.revision);
+            let current = self.kv().get(&current_key).await?;
+            let current =
+                current.map(|row| Version::decode(&current_key, &row.value)).transpose()?;
+            // A version that came after the head was read would get its place a second time.
+            if current.as_ref().is_none_or(|current| current.order <= head.0.newest) {
+                return Ok(KeyState { head: Some(head), current });
+            }
+        }
+        Err(Error::Busy)
     }
 
     /// A version beside the current one, or a delete marker.

@@ -55,7 +55,7 @@ impl Effect {
     }
 
     /// What it may leave, given what others may have left at its source.
-    fn outcomes(&self, under_way: &BTreeMap<Place, Possible>) -> Possible {
+    pub fn outcomes(&self, under_way: &BTreeMap<Place, Possible>) -> Possible {
         match self {
             Effect::Put(_, value) => Possible::from([Some(*value)]),
             Effect::Delete(_) => Possible::from([None]),
@@ -96,14 +96,14 @@ fn sources(
 impl Shared {
     /// Everything that a place may have held since `seen` began: what was reported, and what is
     /// still under way.
-    fn values(&self, at: Place, seen: &Possible) -> Possible {
+    pub fn values(&self, at: Place, seen: &Possible) -> Possible {
         let under_way = self.under_way().remove(&at).unwrap_or_default();
         seen.union(&under_way).copied().collect()
     }
 
     /// What the operations under way may have left at each place. Copies of copies: until nothing
     /// new comes of it.
-    fn under_way(&self) -> BTreeMap<Place, Possible> {
+    pub fn under_way(&self) -> BTreeMap<Place, Possible> {
         let mut places: BTreeMap<Place, Possible> = BTreeMap::new();
         loop {
             let before: usize = places.values().map(Possible::len).sum();
@@ -125,7 +125,7 @@ impl Shared {
     }
 
     /// Whether a bucket may have been there, or not, at some time since an operation began.
-    fn may_exist(&self, flight: &Flight, bucket: usize, exists: bool) -> bool {
+    pub fn may_exist(&self, flight: &Flight, bucket: usize, exists: bool) -> bool {
         self.model.buckets[&bucket].busy || flight.buckets.contains(&(bucket, exists))
     }
 
@@ -145,7 +145,7 @@ impl Shared {
     }
 
     /// A write happened.
-    fn written(&mut self, at: Place, flight: &Flight, values: Possible) {
+    pub fn written(&mut self, at: Place, flight: &Flight, values: Possible) {
         let now = self.tick();
         self.model.slot(at).written(values, flight.at, now);
     }
@@ -231,7 +231,7 @@ impl Shared {
 }
 
 impl World {
-    fn begin(&self, process: &Process, effect: Effect) -> u64 {
+    pub fn begin(&self, process: &Process, effect: Effect) -> u64 {
         let mut shared = self.shared();
         shared.written += 1;
         let (id, begun) = (shared.written, shared.now);
@@ -249,7 +249,7 @@ impl World {
     }
 
     /// Runs an operation, and holds its answer against the model once it comes.
-    fn fly<T: Send + 'static>(
+    pub fn fly<T: Send + 'static>(
         &mut self,
         id: u64,
         operation: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -380,24 +380,14 @@ impl World {
             shared.written(to, flight, values);
         };
         let refuse = move |shared: &mut Shared, flight: &Flight, error: &Error| match error {
-            Error::NoSuchKey => {
-                let seen = seen.lock().unwrap().clone();
-                let values = shared.values(from, &seen);
-                let absent = values.contains(&None) || shared.may_exist(flight, from.0, false);
-                assert!(absent, "{from:?} was there: {}", show(&values));
-                true
-            }
-            Error::NoSuchBucket => {
-                let absent = shared.may_exist(flight, from.0, false)
-                    || shared.may_exist(flight, to.0, false);
-                assert!(absent, "both buckets are there");
-                true
-            }
             Error::Rejected(Rejection::Unchanged) => {
                 assert!(from == to && mark.is_none());
                 true
             }
-            error => refuse_write(shared, flight, to, forbid_overwrite.then_some(&there), error),
+            error => {
+                let there = forbid_overwrite.then_some(&there);
+                refuse_copy(shared, flight, (from, &seen), (to, there), error)
+            }
         };
         self.fly(id, operation, land, refuse);
     }
@@ -418,13 +408,7 @@ impl World {
             shared.written(at, flight, values);
         };
         let refuse = move |shared: &mut Shared, flight: &Flight, error: &Error| match error {
-            Error::NoSuchKey => {
-                let seen = seen.lock().unwrap().clone();
-                let values = shared.values(at, &seen);
-                let absent = values.contains(&None) || shared.may_exist(flight, at.0, false);
-                assert!(absent, "{at:?} was there: {}", show(&values));
-                true
-            }
+            Error::NoSuchKey | Error::DeleteMarker(_) => refuse_missing(shared, flight, at, &seen),
             error => refuse_write(shared, flight, at, None, error),
         };
         self.fly(id, operation, land, refuse);
@@ -459,7 +443,7 @@ impl World {
         let id = self.begin(&process, Effect::Read(at));
         let operation = async move {
             match read(&process.store, at).await {
-                Err(Error::NoSuchKey | Error::NoSuchBucket) => Ok(None),
+                Err(Error::NoSuchKey | Error::NoSuchBucket | Error::DeleteMarker(_)) => Ok(None),
                 read => read.map(Some),
             }
         };
@@ -494,7 +478,35 @@ impl World {
     }
 }
 
-fn refuse_write(
+/// That there was nothing.
+fn refuse_missing(shared: &mut Shared, flight: &Flight, at: Place, seen: &Seen) -> bool {
+    let seen = seen.lock().unwrap().clone();
+    let values = shared.values(at, &seen);
+    let absent = values.contains(&None) || shared.may_exist(flight, at.0, false);
+    assert!(absent, "{at:?} was there: {}", show(&values));
+    true
+}
+
+pub fn refuse_copy(
+    shared: &mut Shared,
+    flight: &Flight,
+    (from, seen): (Place, &Seen),
+    (to, there): (Place, Option<&Seen>),
+    error: &Error,
+) -> bool {
+    match error {
+        Error::NoSuchKey | Error::DeleteMarker(_) => refuse_missing(shared, flight, from, seen),
+        Error::NoSuchBucket => {
+            let absent =
+                shared.may_exist(flight, from.0, false) || shared.may_exist(flight, to.0, false);
+            assert!(absent, "both buckets are there");
+            true
+        }
+        error => refuse_write(shared, flight, to, there, error),
+    }
+}
+
+pub fn refuse_write(
     shared: &mut Shared,
     flight: &Flight,
     at: Place,
@@ -515,16 +527,16 @@ fn refuse_write(
     true
 }
 
-fn tagged(tag: u64) -> Vec<(String, String)> {
+pub fn tagged(tag: u64) -> Vec<(String, String)> {
     (tag > 0).then(|| ("tag".into(), tag.to_string())).into_iter().collect()
 }
 
-fn marked(mark: u64) -> Attributes {
+pub fn marked(mark: u64) -> Attributes {
     Attributes { system: vec![], user: vec![("mark".into(), mark.to_string().into_bytes())] }
 }
 
 /// What is gone so often is not there.
-const LOOKS_MAX: usize = 100;
+pub const LOOKS_MAX: usize = 100;
 
 /// Looks again when the version went while it was looked at, as the API does.
 async fn copy(

@@ -17,6 +17,7 @@ mod dice;
 mod faults;
 mod model;
 mod runs;
+mod uploads;
 mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,6 +53,13 @@ fn step() -> impl Strategy<Value = Step> {
                 Copy { process, from, to, replace, forbid_overwrite }
             }
         ),
+        6 => (process(), place(), size(), rarely())
+            .prop_map(|(process, at, size, abort)| PutInParts { process, at, size, abort }),
+        6 => (process(), place(), place())
+            .prop_map(|(process, from, to)| CopyInParts { process, from, to }),
+        1 => (process(), bucket(), any::<bool>())
+            .prop_map(|(process, bucket, enabled)| SetVersioning { process, bucket, enabled }),
+        3 => (process(), place()).prop_map(|(process, at)| RemoveOldVersion { process, at }),
         4 => (process(), place()).prop_map(|(process, at)| Tag { process, at }),
         8 => (process(), place()).prop_map(|(process, at)| Delete { process, at }),
         8 => (process(), place()).prop_map(|(process, at)| Read { process, at }),

@@ -29,6 +29,10 @@ pub enum Step {
     DeleteBucket { process: usize, bucket: usize },
     Put { process: usize, at: Place, size: usize, forbid_overwrite: bool },
     Copy { process: usize, from: Place, to: Place, replace: bool, forbid_overwrite: bool },
+    PutInParts { process: usize, at: Place, size: usize, abort: bool },
+    CopyInParts { process: usize, from: Place, to: Place },
+    SetVersioning { process: usize, bucket: usize, enabled: bool },
+    RemoveOldVersion { process: usize, at: Place },
     Tag { process: usize, at: Place },
     Delete { process: usize, at: Place },
     Read { process: usize, at: Place },
@@ -158,6 +162,14 @@ impl World {
             Step::Copy { process, from, to, replace, forbid_overwrite } => {
                 self.copy(process, (from, to), replace, forbid_overwrite);
             }
+            Step::PutInParts { process, at, size, abort } => {
+                self.put_in_parts(process, at, size, abort);
+            }
+            Step::CopyInParts { process, from, to } => self.copy_in_parts(process, (from, to)),
+            Step::SetVersioning { process, bucket, enabled } => {
+                self.set_versioning(process, bucket, enabled);
+            }
+            Step::RemoveOldVersion { process, at } => self.remove_old_version(process, at),
             Step::Tag { process, at } => self.tag(process, at),
             Step::Delete { process, at } => self.delete(process, at),
             Step::Read { process, at } => self.read(process, at),

@@ -13,6 +13,7 @@ use crate::reply::Reply;
 use crate::request::Request;
 
 /// Makes an object of the parts of an upload. No byte moves, so that errors have their ordinary status.
+/// Metadata came with the upload; the Node.js SDK sends it once more, and it says nothing.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let (bucket, upload) = super::find(api, &request).await?;
     let forbid_overwrite = forbid_overwrite(&request)?;
