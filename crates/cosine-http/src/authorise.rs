@@ -30,6 +30,17 @@ pub struct Wanted<'a> {
     pub named_marker: Code,
 }
 
+/// An object that was found.
+#[derive(Debug)]
+pub struct Found {
+    /// Its bucket.
+    pub bucket: Bucket,
+    /// Its key: where a symlink was named, that of what it points at.
+    pub key: ObjectKey,
+    /// The version.
+    pub version: Version,
+}
+
 impl Wanted<'_> {
     /// The answer where a delete marker stands in the place of the version.
     fn hidden_by(&self, marker: DeleteMarker) -> ApiError {
@@ -68,31 +79,44 @@ impl Api {
         &self,
         wanted: &Wanted<'_>,
         caller: Caller,
-    ) -> Result<(Bucket, Version), ApiError> {
-        let bucket = self.find(wanted.bucket, wanted.region).await?;
+    ) -> Result<Found, ApiError> {
         for _ in 0..LOOKS_MAX {
-            let version = self.permitted(&bucket, wanted, caller).await?;
+            let (bucket, version) = self.readable_version(wanted, caller).await?;
             if version.kind != ObjectKind::Symlink {
-                return Ok((bucket, version));
+                return Ok(Found { bucket, key: wanted.key.clone(), version });
             }
             let target = match self.store.symlink_target(&version).await {
                 Err(Error::Gone) => continue,
                 target => target.map_err(store_error)?,
             };
-            let wanted = Wanted { key: &target, id: None, ..*wanted };
-            let version = self.permitted(&bucket, &wanted, caller).await?;
+            let beyond = Wanted { key: &target, id: None, ..*wanted };
+            let version = self.permitted(&bucket, &beyond, caller).await?;
             return match version.kind {
                 ObjectKind::Symlink => Err(ApiError::new(
                     Code::InvalidRequest,
                     "A symlink that points at a symlink is not followed.",
                 )),
-                _ => Ok((bucket, version)),
+                _ => Ok(Found { bucket, key: target, version }),
             };
         }
         Err(store_error(Error::Gone))
     }
 
-    /// Finds a version that the caller may read, as it is.
+    /// Finds an object that the caller may read, as it is: a symlink is not followed.
+    ///
+    /// # Errors
+    /// As for [`readable_object`](Self::readable_object).
+    pub async fn readable_version(
+        &self,
+        wanted: &Wanted<'_>,
+        caller: Caller,
+    ) -> Result<(Bucket, Version), ApiError> {
+        let bucket = self.find(wanted.bucket, wanted.region).await?;
+        let version = self.permitted(&bucket, wanted, caller).await?;
+        Ok((bucket, version))
+    }
+
+    /// Finds a version that the caller may read.
     async fn permitted(
         &self,
         bucket: &Bucket,

@@ -253,7 +253,7 @@ operations! {
     GetObjectRetention GET Object [Query "retention"] [] [] "GetObjectRetention" "GetObjectRetention" Planned;
     PutObjectRetention PUT Object [Query "retention"] [] [] "PutObjectRetention" "PutObjectRetention" Planned;
     GetSymlink GET Object [Query "symlink"] ["versionId"] [] "GetSymlink" "" Built;
-    PutSymlink PUT Object [Query "symlink"] [] ["x-cos-symlink-target" "x-cos-tagging" "x-cos-acl" "x-cos-forbid-overwrite" "x-cos-meta-*"] "PutSymlink" "" Built;
+    PutSymlink PUT Object [Query "symlink"] [] ["x-cos-symlink-target" "x-cos-storage-class" "x-cos-tagging" "x-cos-acl" "x-cos-forbid-overwrite" "x-cos-meta-*"] "PutSymlink" "" Built;
     ListParts GET Object [Query "uploadId"] ["max-parts" "part-number-marker" "encoding-type"] [] "ListParts" "ListMultipartUploadParts" Built;
     UploadPartCopy PUT Object [Query "uploadId", Header "x-cos-copy-source"] ["partNumber"] [
         "x-cos-copy-source-range" "x-cos-copy-source-if-match" "x-cos-copy-source-if-none-match"

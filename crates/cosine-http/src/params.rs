@@ -6,6 +6,7 @@ use cosine_access::Caller;
 use cosine_store::{Attributes, BucketAcl, ObjectAcl, StorageClass, UploadId, VersionId, Zones};
 use cosine_wire::header::{META_BYTES_MAX, META_PREFIX, SYSTEM_METADATA, name};
 use cosine_wire::id::{parse_version_id, version_id as version_text};
+use cosine_wire::query::number;
 use cosine_wire::tags::Tags;
 use cosine_wire::{ApiError, Code};
 use http::HeaderMap;
@@ -118,7 +119,7 @@ pub fn upload_id(request: &Request) -> Result<UploadId, ApiError> {
 
 /// The `partNumber` that a request names. 400 `InvalidArgument` for what is none from 1 to 10,000 (U11).
 pub fn part_number(request: &Request) -> Result<u16, ApiError> {
-    let number = request.query.get("partNumber").and_then(|number| number.parse().ok());
+    let number = request.query.get("partNumber").and_then(number);
     number.filter(|number| (1..=cosine_store::PART_NUMBER_MAX).contains(number)).ok_or_else(|| {
         ApiError::new(Code::InvalidArgument, "partNumber is a number from 1 to 10000.")
     })
@@ -211,8 +212,8 @@ pub async fn small_body(request: &mut Request, bytes_max: u64) -> Result<Vec<u8>
 pub fn page_size(request: &Request, param: &str, max: usize) -> Result<usize, ApiError> {
     match request.query.get(param).filter(|value| !value.is_empty()) {
         None => Ok(max),
-        Some(value) => match value.parse::<u64>() {
-            Ok(size) if size > 0 => Ok(usize::try_from(size).unwrap_or(max).min(max)),
+        Some(value) => match number::<u64>(value) {
+            Some(size) if size > 0 => Ok(usize::try_from(size).unwrap_or(max).min(max)),
             _ => Err(ApiError::new(
                 Code::InvalidArgument,
                 format!("{param} is a number from 1 to {max}."),

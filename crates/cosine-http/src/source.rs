@@ -1,7 +1,7 @@
 //! What is copied from: for PUT Object - Copy and Upload Part - Copy alike.
 
 use cosine_access::owns;
-use cosine_store::{Bucket, BucketName, ObjectKey, Version, VersionId};
+use cosine_store::{Bucket, BucketName, ObjectKey, VersionId};
 use cosine_wire::condition::{COPY_SOURCE, Conditions, Facts};
 use cosine_wire::copy_source::CopySource;
 use cosine_wire::header::name;
@@ -9,7 +9,7 @@ use cosine_wire::host::HostRules;
 use cosine_wire::{ApiError, Code};
 
 use crate::Api;
-use crate::authorise::Wanted;
+use crate::authorise::{Found, Wanted};
 use crate::params::{read_version_id, show_version_id};
 use crate::remote::Remote;
 use crate::reply::Reply;
@@ -57,11 +57,7 @@ impl Source {
     /// # Errors
     /// 403, 404; 400 `InvalidRequest` for a delete marker that is named (C33); 412
     /// `PreconditionFailed`.
-    pub async fn resolve(
-        &self,
-        api: &Api,
-        request: &Request,
-    ) -> Result<(Bucket, Version), ApiError> {
+    pub async fn resolve(&self, api: &Api, request: &Request) -> Result<Found, ApiError> {
         let wanted = Wanted {
             bucket: &self.bucket,
             region: self.region.as_deref(),
@@ -69,10 +65,10 @@ impl Source {
             id: self.id,
             named_marker: Code::InvalidRequest,
         };
-        let (bucket, version) = api.readable_object(&wanted, request.caller).await?;
-        let etag = version.etag.to_string();
-        self.require(Facts { etag: &etag, last_modified: version.last_modified() })?;
-        Ok((bucket, version))
+        let found = api.readable_object(&wanted, request.caller).await?;
+        let etag = found.version.etag.to_string();
+        self.require(Facts { etag: &etag, last_modified: found.version.last_modified() })?;
+        Ok(found)
     }
 
     /// The other deployment that holds the source, if one does. It is read with the credential of this

@@ -1,9 +1,9 @@
-//! GET Bucket Object versions: two scans a page, of one snapshot, merged.
+//! GET Bucket Object versions: a scan of current versions and one of all others, of one snapshot, merged.
 
 use std::cmp::Ordering;
 use std::iter::Peekable;
 
-use cosine_kv::{Found, Page, Scan, Skip, successor};
+use cosine_kv::{Found, Page, Scan, Skip};
 
 use crate::key::{self, OLD_SUFFIX_BYTES, PLACE_PREFIX_BYTES};
 use crate::list::after;
@@ -64,10 +64,25 @@ pub struct VersionPage {
     pub truncated: bool,
 }
 
-/// What one of the two scans found.
+/// What a scan found.
 enum Item {
     Prefix(String),
     Version { key: String, version: OldVersion, current: bool },
+}
+
+impl Item {
+    fn name(&self) -> &str {
+        match self {
+            Self::Prefix(name) | Self::Version { key: name, .. } => name,
+        }
+    }
+
+    fn order(&self) -> Option<u64> {
+        match self {
+            Self::Prefix(_) => None,
+            Self::Version { version, .. } => Some(version.order()),
+        }
+    }
 }
 
 impl Store {
@@ -82,80 +97,119 @@ impl Store {
         options: &ListOptions,
         version: Option<VersionId>,
     ) -> Result<VersionPage, Error> {
-        let Some((scans, resumed)) = self.version_scans(bucket, options, version).await? else {
+        let Some(Plan { scans, within }) = self.plan_versions(bucket, options, version).await?
+        else {
             return Ok(VersionPage { entries: vec![], truncated: false });
         };
         let mut pages = self.kv().scan_together(scans).await?.into_iter();
-        let (currents, olds) = (pages.next().unwrap_or_default(), pages.next().unwrap_or_default());
+        let mut next = || pages.next().unwrap_or_default();
+        let (currents, olds, newest) = (next(), next(), next());
         let more = currents.more || olds.more;
+        let mut currents = items(currents, current)?;
+        let within = within.map(|within| within.look(&currents, newest)).transpose()?;
+        if let Some(within) = &within {
+            currents.retain(|item| !within.is_before(item));
+        }
         let mut merged = Merged {
-            currents: items(currents, current)?.into_iter().peekable(),
+            currents: currents.into_iter().peekable(),
             olds: items(olds, old)?.into_iter().peekable(),
         };
         let mut entries: Vec<VersionEntry> = Vec::new();
         while entries.len() < options.limit {
             let Some(item) = merged.next() else { break };
-            let before = entries.last().map_or(resumed, VersionEntry::name);
-            entries.push(entry(item, before));
+            let is_first = match (entries.last(), &within) {
+                (Some(before), _) => before.name() != item.name(),
+                (None, Some(within)) => within.is_newest(&item),
+                (None, None) => true,
+            };
+            entries.push(entry(item, is_first));
         }
         let truncated = more || merged.next().is_some();
         Ok(VersionPage { entries, truncated })
     }
 
-    /// The two scans, and the key within whose versions the page begins, if it does.
-    async fn version_scans<'o>(
+    async fn plan_versions(
         &self,
         bucket: &Bucket,
-        options: &'o ListOptions,
+        options: &ListOptions,
         version: Option<VersionId>,
-    ) -> Result<Option<(Vec<Scan>, &'o str)>, Error> {
+    ) -> Result<Option<Plan>, Error> {
         let uid = bucket.uid();
         let (currents, olds) =
             (key::currents(uid, &options.prefix), key::olds(uid, &options.prefix));
-        let marker = key::currents(uid, &options.marker);
-        let escaped = key::olds(uid, &options.marker);
+        let (marker, escaped) =
+            (key::currents(uid, &options.marker), key::olds(uid, &options.marker));
         let within = match (version, ObjectKey::parse(options.marker.as_str())) {
-            (Some(id), Ok(key)) if !options.marks_common_prefix() => Some((id, key)),
-            _ => None,
-        };
-        let (behind_current, behind_olds) = match &within {
-            None => (after(&marker), [&escaped[..], &[0, 1]].concat()),
-            Some((id, key)) => {
+            (Some(id), Ok(key)) if !options.marks_common_prefix() => {
                 let order = match id {
-                    VersionId::Order(order) => *order,
+                    VersionId::Order(order) => order,
                     VersionId::Null => {
-                        self.null_order(bucket, key).await?.ok_or(Error::NoSuchVersion)?
+                        self.null_order(bucket, &key).await?.ok_or(Error::NoSuchVersion)?
                     }
                 };
-                (after(&marker), after(&key::old(uid, key, order)))
+                Some(Within { key, order, newest: 0 })
             }
+            _ => None,
         };
-        let starts = (
-            options.start(&currents, &marker, behind_current),
-            options.start(&olds, &escaped, behind_olds),
-        );
-        let (Some(start), Some(old_start)) = starts else { return Ok(None) };
+        let behind = match &within {
+            None => (after(&marker), [&escaped[..], &[0, 1]].concat()),
+            // The version that was current may be gone, and an older one be current in its place.
+            Some(within) => (marker.clone(), after(&key::old(uid, &within.key, within.order))),
+        };
+        let (Some(start), Some(old_start)) =
+            (options.start(&currents, &marker, behind.0), options.start(&olds, &escaped, behind.1))
+        else {
+            return Ok(None);
+        };
         let delimiter = (!options.delimiter.is_empty()).then_some(options.delimiter.as_str());
         let skip = delimiter.map(|delimiter| Skip::new(currents.len(), delimiter));
         let old_skip = delimiter.map(|delimiter| Skip {
             suffix: OLD_SUFFIX_BYTES,
             ..Skip::new(olds.len(), key::escaped_delimiter(delimiter))
         });
-        let scans = vec![
-            Scan {
-                start,
-                end: successor(&currents),
-                skip,
-                ..Scan::prefix(&currents, options.limit)
-            },
-            Scan {
-                start: old_start,
-                end: successor(&olds),
-                skip: old_skip,
-                ..Scan::prefix(&olds, options.limit)
-            },
+        // One more, since the first may be before the marker.
+        let mut scans = vec![
+            Scan { start, skip, ..Scan::prefix(&currents, options.limit + 1) },
+            Scan { start: old_start, skip: old_skip, ..Scan::prefix(&olds, options.limit) },
         ];
-        Ok(Some((scans, if within.is_some() { &options.marker } else { "" })))
+        scans.extend(within.as_ref().map(|w| Scan::prefix(&key::olds_of(uid, &w.key), 1)));
+        Ok(Some(Plan { scans, within }))
+    }
+}
+
+/// How a page is read: the scans, of which the third is of the newest version beside the current one of
+/// the key within whose versions the page begins, if it does.
+struct Plan {
+    scans: Vec<Scan>,
+    within: Option<Within>,
+}
+
+/// Where a page begins within the versions of a key.
+struct Within {
+    key: ObjectKey,
+    /// Older ones are on the page.
+    order: u64,
+    /// The order of the newest one, whether it is on the page or not.
+    newest: u64,
+}
+
+impl Within {
+    /// Finds the newest version of the key.
+    fn look(mut self, currents: &[Item], newest: Page) -> Result<Self, Error> {
+        let olds = items(newest, old)?;
+        let of_key = currents.iter().chain(&olds).filter(|item| item.name() == self.key.as_str());
+        self.newest = of_key.filter_map(Item::order).max().unwrap_or_default();
+        Ok(self)
+    }
+
+    /// Whether a version is before the page.
+    fn is_before(&self, item: &Item) -> bool {
+        item.name() == self.key.as_str() && item.order().is_some_and(|order| order >= self.order)
+    }
+
+    /// Whether the first thing on the page is the newest version of its key.
+    fn is_newest(&self, item: &Item) -> bool {
+        item.name() != self.key.as_str() || item.order() == Some(self.newest)
     }
 }
 
@@ -185,11 +239,8 @@ impl<I: Iterator<Item = Item>> Merged<I> {
 }
 
 fn compare(a: &Item, b: &Item) -> Ordering {
-    let place = |item: &Item| match item {
-        Item::Prefix(prefix) => (prefix.clone(), 0),
-        Item::Version { key, version, .. } => (key.clone(), !version.order()),
-    };
-    place(a).cmp(&place(b))
+    // The newest first; a common prefix is one, whoever found it.
+    a.name().cmp(b.name()).then_with(|| b.order().cmp(&a.order()))
 }
 
 fn items(page: Page, decode: impl Fn(Found) -> Result<Item, Error>) -> Result<Vec<Item>, Error> {
@@ -229,18 +280,19 @@ fn old(found: Found) -> Result<Item, Error> {
     })
 }
 
-/// `before` is the name of the entry before, or the key within whose versions the page began.
-fn entry(item: Item, before: &str) -> VersionEntry {
+/// A current version is always the newest; a delete marker is if it is the first of its key.
+fn entry(item: Item, is_first: bool) -> VersionEntry {
     match item {
         Item::Prefix(prefix) => VersionEntry::CommonPrefix(prefix),
         Item::Version { key, version, current } => {
-            let first = before != key;
             let key = ObjectKey::stored(key);
             match version {
                 OldVersion::Version(version) => {
                     VersionEntry::Version { key, version, latest: current }
                 }
-                OldVersion::Marker(marker) => VersionEntry::Marker { key, marker, latest: first },
+                OldVersion::Marker(marker) => {
+                    VersionEntry::Marker { key, marker, latest: is_first }
+                }
             }
         }
     }

@@ -3,11 +3,11 @@
 use bytes::Bytes;
 
 use crate::publish::{ContentLink, Publication};
-use crate::record::{Etag, ObjectKind, StorageClass, Version};
+use crate::record::{Etag, ObjectKind, Version};
 use crate::{Error, ObjectKey, PutRequest, Store};
 
 impl Store {
-    /// Makes `request.key` a symlink to `target`, which need not exist. Its class is always STANDARD's.
+    /// Makes `request.key` a symlink to `target`, which need not exist.
     ///
     /// # Errors
     /// As for [`put`](Self::put).
@@ -17,9 +17,8 @@ impl Store {
         target: &ObjectKey,
     ) -> Result<Version, Error> {
         self.require_room()?;
-        let class = StorageClass::default_in(request.bucket.zones());
         let mut bytes = Bytes::copy_from_slice(target.as_str().as_bytes());
-        let content = self.receive(&mut bytes, self.pool_of(class)).await?;
+        let content = self.receive(&mut bytes, self.pool_of(request.class)).await?;
         let publication = Publication {
             bucket: request.bucket,
             key: request.key,
@@ -30,7 +29,7 @@ impl Store {
             attributes: request.attributes,
             tags: request.tags,
             acl: request.acl,
-            class,
+            class: request.class,
             forbid_overwrite: request.forbid_overwrite,
             content: ContentLink::Arrived(content),
         };

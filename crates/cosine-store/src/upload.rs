@@ -41,6 +41,8 @@ pub struct NewUpload {
     pub class: StorageClass,
     /// The uin of the account that begins it; 0 for nobody who said so.
     pub initiator: u64,
+    /// Do not let it become an object if the key has one by then.
+    pub forbid_overwrite: bool,
 }
 
 /// An upload under way, as it was read.
@@ -83,9 +85,8 @@ impl Upload {
     }
 
     /// The writes that end it.
-    fn end(&self, content: Option<crate::Uid>) -> Result<[Write; 2], Error> {
-        let ended = EndedUploadRecord { content };
-        Ok([Write::Delete(self.row()), ended.put(key::ended(self.record.uid))?])
+    fn end(&self) -> Result<[Write; 2], Error> {
+        Ok([Write::Delete(self.row()), EndedUploadRecord {}.put(key::ended(self.record.uid))?])
     }
 }
 
@@ -124,7 +125,7 @@ pub struct CompleteRequest {
     /// The parts that the object is made of, with what the client takes for their entity tags; `None`
     /// for a tag that no part can have.
     pub parts: Vec<(u16, Option<[u8; 16]>)>,
-    /// Fail if the key has an object.
+    /// Fail if the key has an object, whatever was said when the upload began.
     pub forbid_overwrite: bool,
 }
 
@@ -146,6 +147,7 @@ impl Store {
             acl: new.acl,
             attributes: new.attributes,
             tags: new.tags,
+            forbid_overwrite: new.forbid_overwrite,
         };
         let mut bucket = new.bucket;
         for _ in 0..ATTEMPTS_MAX {
@@ -218,8 +220,8 @@ impl Store {
         for _ in 0..ATTEMPTS_MAX {
             let (records, mut conditions) = self.listed_parts(&upload, &parts).await?;
             conditions.push(upload.stands());
-            let content = compose(self.new_uid()?, &records);
-            let writes = upload.end(Some(content.uid))?.to_vec();
+            let content = compose(upload.record.uid, &records);
+            let writes = upload.end()?.to_vec();
             let mut publication = Publication {
                 bucket: upload.bucket.clone(),
                 key: upload.key.clone(),
@@ -231,7 +233,7 @@ impl Store {
                 tags: upload.record.tags.clone(),
                 acl: upload.record.acl,
                 class: upload.record.class,
-                forbid_overwrite,
+                forbid_overwrite: forbid_overwrite || upload.record.forbid_overwrite,
                 content: ContentLink::Composed { content, conditions, writes },
             };
             if let Some(version) = self.publish_once(&mut publication).await? {
@@ -275,8 +277,7 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchUpload`].
     pub async fn abort_upload(&self, upload: &Upload) -> Result<(), Error> {
-        let commit =
-            Commit { conditions: vec![upload.stands()], writes: upload.end(None)?.to_vec() };
+        let commit = Commit { conditions: vec![upload.stands()], writes: upload.end()?.to_vec() };
         match self.commit(commit, &Proof::Absent(upload.row())).await? {
             true => Ok(()),
             // Nothing else changes the row: it was completed or aborted.

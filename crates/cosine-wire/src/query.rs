@@ -46,6 +46,12 @@ impl Query {
     }
 }
 
+/// A number as clients write it: digits, and nothing else. `None` for what is none, or does not fit.
+pub fn number<N: std::str::FromStr>(text: &str) -> Option<N> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,10 +22,13 @@ const GATHER_GAP_MAX: Duration = Duration::from_millis(1);
 /// A batch holds this many commits at most.
 const BATCH_COMMITS_MAX: usize = 1024;
 
+/// Where the outcome of a commit goes.
+type Reply = oneshot::Sender<Result<Outcome, Error>>;
+
 /// A commit on its way to the thread.
 pub(super) struct Submission {
     pub(super) commit: Commit,
-    pub(super) reply: oneshot::Sender<Result<Outcome, Error>>,
+    pub(super) reply: Reply,
 }
 
 /// The handle on the thread; dropping it lets the thread finish what waits and ends it.
@@ -127,20 +130,27 @@ impl Worker {
         }
         let mut batch = Batch::default();
         let mut admitted = Vec::with_capacity(submissions.len());
+        let mut refused = Vec::new();
         for Submission { commit, reply } in submissions {
             match self.admit(commit, &mut batch) {
                 Ok(Outcome::Committed(revision)) => admitted.push((reply, revision)),
-                refused => {
-                    if let Ok(Outcome::Conflict) = refused {
-                        self.metrics.conflicts.inc();
-                    }
-                    let _ = reply.send(refused);
-                }
+                outcome => refused.push((reply, outcome)),
             }
         }
-        if admitted.is_empty() {
-            return;
+        if !admitted.is_empty() {
+            self.settle(batch, admitted);
         }
+        // Last: whoever reads again shall see what it lost against, and not lose against it once more.
+        for (reply, outcome) in refused {
+            if let Ok(Outcome::Conflict) = outcome {
+                self.metrics.conflicts.inc();
+            }
+            let _ = reply.send(outcome);
+        }
+    }
+
+    /// Writes a batch, publishes it, and answers those whose commits are in it.
+    fn settle(&self, batch: Batch, admitted: Vec<(Reply, Revision)>) {
         let began = Instant::now();
         let written = self.write(batch);
         self.metrics.sync_seconds.observe(began.elapsed().as_secs_f64());

@@ -1,6 +1,6 @@
 //! Uploads that are over: what did not become part of an object is let go of.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use cosine_kv::{Commit, Condition, Outcome, Row, Scan, Write};
 
@@ -16,22 +16,21 @@ use super::{Collector, PAGE};
 const PARTS: usize = 300;
 
 impl Collector {
-    /// Clears away the parts of a page of uploads that are over.
-    pub(super) async fn clear_ended_uploads(&self) -> Result<(), Error> {
-        let (ended, _) = self.store.rows(Scan::prefix(&key::all_ended(), PAGE)).await?;
+    /// Clears away the parts of a page of uploads that are over; returns whether there are more.
+    pub(super) async fn clear_ended_uploads(&self) -> Result<bool, Error> {
+        let (ended, more) = self.store.rows(Scan::prefix(&key::all_ended(), PAGE)).await?;
         for (row, found) in ended {
             let Some(upload) = key::content_uid(&row) else { continue };
             self.clear(upload, row, found).await?;
         }
-        Ok(())
+        Ok(more)
     }
 
     async fn clear(&self, upload: Uid, row: Vec<u8>, found: Row) -> Result<(), Error> {
         let unchanged = Condition::Unchanged(row.clone(), found.revision);
-        let kept = match EndedUploadRecord::decode(&row, &found.value)?.content {
-            Some(content) => holders(self.store.kv(), content).await?,
-            None => BTreeSet::new(),
-        };
+        EndedUploadRecord::decode(&row, &found.value)?;
+        // What became part of an object has the object's content as its owner now.
+        let kept = holders(self.store.kv(), upload).await?;
         loop {
             let (parts, more) = self.store.rows(Scan::prefix(&key::parts(upload), PARTS)).await?;
             let mut writes = BTreeMap::new();

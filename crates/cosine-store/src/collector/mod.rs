@@ -147,7 +147,7 @@ impl Collector {
     /// Those of the engines. What was done stays done; the next tick goes on.
     pub async fn tick(&mut self) -> Result<Collected, Error> {
         let mut done = Collected::default();
-        self.clear_ended_uploads().await?;
+        let more_ended = self.clear_ended_uploads().await?;
         for _ in 0..PAGES {
             let page = self.work_off_released().await?;
             let is_last = !page.more;
@@ -157,6 +157,7 @@ impl Collector {
                 break;
             }
         }
+        done.more |= more_ended;
         done += self.delete_doomed().await?;
         done += self.end_silent_runs().await?;
         done += self.sweep_orphans().await?;

@@ -145,6 +145,9 @@ impl Collector {
         if self.store.any(&key::content_references(uid)).await? {
             return Ok(None); // the next tick takes the condemnation back
         }
+        if self.store.kv().get(&key::ended(uid)).await?.is_some() {
+            return Ok(None); // the parts that it was made of still say so, and are cleared away first
+        }
         let key = key::content(uid);
         let conditions = vec![released.clone(), Condition::Unchanged(key.clone(), condemned)];
         let mut step = Step { conditions, ..Step::default() };

@@ -27,16 +27,7 @@ impl Check<'_> {
     /// Whether a part of an upload became a slice of an object.
     async fn is_kept(&mut self, upload: Uid, holder: Uid) -> Result<bool, Error> {
         if self.kept.0 != Some(upload) {
-            let row = key::ended(upload);
-            let ended = match self.kv.get(&row).await? {
-                Some(found) => EndedUploadRecord::decode(&row, &found.value).ok(),
-                None => None,
-            };
-            let kept = match ended.and_then(|ended| ended.content) {
-                Some(content) => holders(self.kv, content).await?,
-                None => Default::default(),
-            };
-            self.kept = (Some(upload), kept);
+            self.kept = (Some(upload), holders(self.kv, upload).await?);
         }
         Ok(self.kept.1.contains(&holder))
     }
@@ -63,7 +54,7 @@ impl Check<'_> {
         }
         let stray: Vec<Uid> = self.uploads_of_parts.difference(&self.uploads).copied().collect();
         for upload in stray {
-            let mend = EndedUploadRecord { content: None }.put(key::ended(upload))?;
+            let mend = EndedUploadRecord {}.put(key::ended(upload))?;
             let what = "parts of an upload that does not exist".into();
             let subject = format!("upload {upload}");
             self.find(Flaw::StaleRow, subject, what, Mend::Write(vec![mend]));

@@ -103,8 +103,7 @@ fn version_1_of_the_small_records_opens() {
     check(HeadRecord { newest: 300, null: Some(1) }, "01 ac02 01 01 6655c6d2");
     let marker = DeleteMarker { order: 300, null: true };
     check(OldVersion::Marker(marker), "01 01 ac02 01 639c04b0");
-    let ended = EndedUploadRecord { content: Some(Uid([1; 16])) };
-    check(ended, "01 01 01010101010101010101010101010101 ca35c58d");
+    check(EndedUploadRecord {}, "01 96abb87e");
     check(ReferenceRecord {}, "01 96abb87e");
     check(ReleasedRecord { at: 300 }, "01 ac02 d58687d1");
     let seen = Census { live: 1, live_bytes: 2, shared: 3, shared_bytes: 4, damaged: 5 };
@@ -148,10 +147,11 @@ fn version_1_of_what_uploads_and_slices_are_opens() {
         acl: ObjectAcl::Private,
         attributes: Attributes::default(),
         tags: vec![("k".into(), "v".into())],
+        forbid_overwrite: true,
     };
     check(
         upload,
-        "01 01010101010101010101010101010101 ac02 02 03 01 00 00 01 01 6b 01 76 a2a9debd",
+        "01 01010101010101010101010101010101 ac02 02 03 01 00 00 01 01 6b 01 76 01 aacbdbe3",
     );
     let part = PartRecord {
         content: Uid([1; 16]),

@@ -8,7 +8,7 @@ use crate::id::Uid;
 /// An upload under way: what the object will be, but for its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadRecord {
-    /// Its parts lie under this.
+    /// Its parts lie under this, and so will the content that is made of them.
     pub uid: Uid,
     /// When it began, microseconds since 1970 UTC.
     pub initiated: u64,
@@ -22,6 +22,8 @@ pub struct UploadRecord {
     pub attributes: Attributes,
     /// The object's tags.
     pub tags: Vec<(String, String)>,
+    /// Whether it must not become an object where there is one.
+    pub forbid_overwrite: bool,
 }
 
 /// A part: a slice of a content, mostly the whole of one that came with it.
@@ -47,9 +49,7 @@ pub struct PartRecord {
     pub depth: u8,
 }
 
-/// An upload that is over, and whose parts are still to be cleared away.
+/// That an upload is over, and that its parts are still to be cleared away. Was it completed, then there
+/// is a content under its uid, and stays until that is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EndedUploadRecord {
-    /// The content that was made of its parts, if it was completed.
-    pub content: Option<Uid>,
-}
+pub struct EndedUploadRecord {}

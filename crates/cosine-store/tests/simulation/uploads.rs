@@ -106,6 +106,7 @@ async fn begin(
         acl: ObjectAcl::Default,
         class: StorageClass::Standard,
         initiator: 0,
+        forbid_overwrite: false,
     };
     let id = store.create_upload(new).await?;
     store.upload(&bucket, &key, id).await

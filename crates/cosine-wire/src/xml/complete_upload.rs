@@ -2,6 +2,7 @@
 
 use super::{Xml, read};
 use crate::error::ApiError;
+use crate::query;
 
 /// One object has this many parts at most.
 pub const PARTS_MAX: usize = 10_000;
@@ -18,7 +19,7 @@ pub fn parse(body: &[u8]) -> Result<Vec<(u16, String)>, ApiError> {
     read::elements(body, "CompleteMultipartUpload", |path, text| {
         match *path {
             ["CompleteMultipartUpload", "Part", "PartNumber"] => {
-                let parsed = text.trim().parse::<u16>().ok();
+                let parsed = query::number(text.trim());
                 number = Some(
                     parsed.filter(|n| (1..=10_000).contains(n)).ok_or("a PartNumber is none")?,
                 );

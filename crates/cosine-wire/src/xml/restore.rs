@@ -2,6 +2,7 @@
 
 use super::read;
 use crate::error::{ApiError, Code};
+use crate::query::number;
 
 /// No body of this operation needs more.
 pub const BODY_BYTES_MAX: u64 = 64 << 10;
@@ -32,7 +33,7 @@ pub fn parse(body: &[u8]) -> Result<RestoreRequest, ApiError> {
         Ok(())
     })?;
     let days = days.ok_or_else(|| ApiError::new(Code::MalformedXML, "There is no Days."))?;
-    let days = days.parse().ok().filter(|days| (1..=DAYS_MAX).contains(days));
+    let days = number(&days).filter(|days| (1..=DAYS_MAX).contains(days));
     let days = days.ok_or_else(|| {
         ApiError::new(Code::InvalidArgument, format!("Days is a number from 1 to {DAYS_MAX}."))
     })?;
@@ -54,7 +55,7 @@ mod tests {
         assert_eq!(parsed(&format!("<Days>3</Days>{tier}")), request(3, "Bulk"));
         assert_eq!(parsed("<Days>365</Days>"), request(365, ""));
         assert_eq!(parsed(tier), Err(Code::MalformedXML));
-        for days in ["0", "366", "-1", "x", ""] {
+        for days in ["0", "366", "-1", "+1", "x", ""] {
             assert_eq!(parsed(&format!("<Days>{days}</Days>")), Err(Code::InvalidArgument));
         }
     }

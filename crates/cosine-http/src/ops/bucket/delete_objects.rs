@@ -1,5 +1,7 @@
 //! DELETE Multiple Objects (436/8289).
 
+use std::collections::BTreeMap;
+
 use cosine_access::Permission;
 use cosine_store::{Bucket, ObjectKey};
 use cosine_wire::xml::delete_objects::{
@@ -16,7 +18,7 @@ use crate::params::{content_md5, read_version_id, show_version_id};
 use crate::reply::Reply;
 use crate::request::{Request, name_error};
 
-/// This many deletions are under way at once, so that they share syncs.
+/// Deletions of this many keys are under way at once, so that they share syncs.
 const AT_ONCE_MAX: usize = 64;
 
 /// Deletes up to 1,000 objects; each one succeeds or fails by itself.
@@ -43,7 +45,8 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     Ok(reply.holding(request.body.take_share()))
 }
 
-/// Outcomes come in the order of the request.
+/// Outcomes come in the order of the request. What is asked of one key happens one after the other, since
+/// it would only meet itself.
 async fn delete_all(api: &Api, bucket: &Bucket, objects: Vec<ObjectIdentifier>) -> Vec<Outcome> {
     // Until it is known that one is gone, it is not.
     let failed = |object: &ObjectIdentifier| Outcome {
@@ -51,24 +54,36 @@ async fn delete_all(api: &Api, bucket: &Bucket, objects: Vec<ObjectIdentifier>) 
         deleted: Err(Code::InternalError.into()),
     };
     let mut outcomes: Vec<Outcome> = objects.iter().map(failed).collect();
+    let mut by_key: BTreeMap<String, Vec<(usize, ObjectIdentifier)>> = BTreeMap::new();
+    for (at, object) in objects.into_iter().enumerate() {
+        by_key.entry(object.key.clone()).or_default().push((at, object));
+    }
     let mut under_way = JoinSet::new();
-    let mut waiting = objects.into_iter().enumerate();
+    let mut waiting = by_key.into_values();
     loop {
         while under_way.len() < AT_ONCE_MAX
-            && let Some((at, object)) = waiting.next()
+            && let Some(of_key) = waiting.next()
         {
             let (store, bucket) = (api.store.clone(), bucket.clone());
-            let delete = async move { (at, delete_one(&store, &bucket, object).await) };
+            let delete = async move {
+                let mut deleted = Vec::with_capacity(of_key.len());
+                for (at, object) in of_key {
+                    deleted.push((at, delete_one(&store, &bucket, object).await));
+                }
+                deleted
+            };
             under_way.spawn(delete.in_current_span());
         }
         let Some(joined) = under_way.join_next().await else { return outcomes };
         match joined {
-            Ok((at, deleted)) => {
-                if let Some(outcome) = outcomes.get_mut(at) {
-                    outcome.deleted = deleted;
+            Ok(of_key) => {
+                for (at, deleted) in of_key {
+                    if let Some(outcome) = outcomes.get_mut(at) {
+                        outcome.deleted = deleted;
+                    }
                 }
             }
-            Err(error) => tracing::error!(%error, "a deletion did not end"),
+            Err(error) => tracing::error!(%error, "deletions did not end"),
         }
     }
 }

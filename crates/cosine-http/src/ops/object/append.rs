@@ -1,7 +1,7 @@
 //! APPEND Object (436/7741).
 
 use cosine_access::Permission;
-use cosine_store::{PutRequest, StorageClass};
+use cosine_store::{PutRequest, StorageClass, Zones};
 use cosine_wire::encode::hex;
 use cosine_wire::header::name;
 use cosine_wire::{ApiError, Code};
@@ -12,23 +12,25 @@ use crate::error::store_error;
 use crate::params::{attributes, content_md5, object_acl, storage_class, tags};
 use crate::reply::Reply;
 use crate::request::Request;
+use cosine_wire::query::number;
 
 /// Where to append: a number of bytes.
 fn position(request: &Request) -> Result<u64, ApiError> {
-    let position = request.query.get("position").and_then(|position| position.parse().ok());
+    let position = request.query.get("position").and_then(number);
     position.ok_or_else(|| {
         ApiError::new(Code::InvalidArgument, "position is the length of the object, in bytes.")
     })
 }
 
-/// Classes in which objects are not appended to.
-fn require_appendable(class: StorageClass) -> Result<(), ApiError> {
+/// The class of the object; not every class is appended to.
+fn appendable_class(request: &Request, zones: Zones) -> Result<StorageClass, ApiError> {
+    let class = storage_class(request, zones)?;
     let tiering = [StorageClass::IntelligentTiering, StorageClass::MazIntelligentTiering];
     if class.is_archive() || tiering.contains(&class) {
         let message = format!("Objects of class {} are not appended to.", class.as_str());
         return Err(ApiError::new(Code::InvalidArgument, message));
     }
-    Ok(())
+    Ok(class)
 }
 
 /// Appends to an object, or makes one that can be appended to.
@@ -38,8 +40,11 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
     let position = position(&request)?;
     check_length(&request)?;
-    let class = storage_class(&request, bucket.zones())?;
-    require_appendable(class)?;
+    // Of later appends, the class is of no meaning.
+    let class = match position {
+        0 => appendable_class(&request, bucket.zones())?,
+        _ => StorageClass::default_in(bucket.zones()),
+    };
     let append = PutRequest {
         bucket,
         key: request.key()?.clone(),

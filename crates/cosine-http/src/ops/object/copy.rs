@@ -11,7 +11,7 @@ use cosine_wire::{ApiError, Code};
 
 use super::put::new_version_id;
 use crate::Api;
-use crate::authorise::LOOKS_MAX;
+use crate::authorise::{Found, LOOKS_MAX};
 use crate::deferred::Deferred;
 use crate::error::store_error;
 use crate::params::{attributes, forbid_overwrite, object_acl, storage_class, tags};
@@ -76,12 +76,12 @@ impl PutObjectCopy {
         })
     }
 
-    fn of(&self, (source_bucket, source): (Bucket, Version)) -> CopyRequest {
+    fn of(&self, found: Found) -> CopyRequest {
         CopyRequest {
-            source_bucket,
-            source_key: self.source.key.clone(),
+            source_bucket: found.bucket,
+            source_key: found.key,
             source_id: self.source.id,
-            source,
+            source: found.version,
             bucket: self.bucket.clone(),
             key: self.key.clone(),
             attributes: self.attributes.clone(),

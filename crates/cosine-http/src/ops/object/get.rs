@@ -13,7 +13,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::object_headers;
 use crate::Api;
-use crate::authorise::{LOOKS_MAX, Wanted};
+use crate::authorise::{Found, LOOKS_MAX, Wanted};
 use crate::error::store_error;
 use crate::params::version_id;
 use crate::reply::{ObjectBody, Reply, ReplyBody};
@@ -86,7 +86,7 @@ impl GetObject {
             id: self.id,
             named_marker,
         };
-        let (bucket, version) = api.readable_object(&wanted, request.caller).await?;
+        let Found { bucket, version, .. } = api.readable_object(&wanted, request.caller).await?;
         let etag = version.etag.to_string();
         let facts = Facts { etag: &etag, last_modified: version.last_modified() };
         match self.conditions.on_read(facts) {

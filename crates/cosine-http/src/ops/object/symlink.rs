@@ -10,9 +10,11 @@ use http::StatusCode;
 
 use super::put::stored;
 use crate::Api;
-use crate::authorise::LOOKS_MAX;
+use crate::authorise::{LOOKS_MAX, Wanted};
 use crate::error::store_error;
-use crate::params::{attributes, forbid_overwrite, object_acl, show_version_id, tags, version_id};
+use crate::params::{
+    attributes, forbid_overwrite, object_acl, show_version_id, storage_class, tags, version_id,
+};
 use crate::reply::Reply;
 use crate::request::{Request, name_error};
 
@@ -39,13 +41,18 @@ pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
     request.body.collect(0, Code::UnexpectedContent).await?;
     let target = target(&request)?;
+    let class = StorageClass::default_in(bucket.zones());
+    if storage_class(&request, bucket.zones())? != class {
+        let message = format!("The class of a symlink is {}.", class.as_str());
+        return Err(ApiError::new(Code::InvalidArgument, message));
+    }
     let put = PutRequest {
         bucket,
         key: request.key()?.clone(),
         attributes: attributes(&request.headers)?,
         tags: tags(&request)?,
         acl: object_acl(&request)?,
-        class: StorageClass::Standard,
+        class,
         md5: None,
         forbid_overwrite: forbid_overwrite(&request)?,
     };
@@ -55,12 +62,15 @@ pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
 
 /// Says what a symlink points at.
 pub async fn get(api: &Api, request: Request) -> Result<Reply, ApiError> {
-    let region = request.target.region.as_deref();
-    let (id, key) = (version_id(&request)?, request.key()?);
-    let permission = Permission::ReadBucket;
-    let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
+    let wanted = Wanted {
+        bucket: request.bucket()?,
+        region: request.target.region.as_deref(),
+        key: request.key()?,
+        id: version_id(&request)?,
+        named_marker: Code::MethodNotAllowed,
+    };
     for _ in 0..LOOKS_MAX {
-        let version = api.store.object(&bucket, key, id).await.map_err(store_error)?;
+        let (bucket, version) = api.readable_version(&wanted, request.caller).await?;
         if version.kind != ObjectKind::Symlink {
             return Err(ApiError::new(Code::InvalidArgument, "The object is not a symlink."));
         }

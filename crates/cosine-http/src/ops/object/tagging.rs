@@ -1,7 +1,7 @@
 //! PUT, GET and DELETE Object tagging (436/42998, 436/42999, 436/43000).
 
 use cosine_access::Permission;
-use cosine_store::{Bucket, VersionId};
+use cosine_store::{Bucket, VersionId, Versioning};
 use cosine_wire::ApiError;
 use cosine_wire::header::name;
 use cosine_wire::xml::tagging::{BODY_BYTES_MAX, document, parse};
@@ -22,7 +22,7 @@ async fn own_bucket(api: &Api, request: &Request) -> Result<Bucket, ApiError> {
 /// Gives an object these tags in place of all that it has.
 pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let bucket = own_bucket(api, &request).await?;
-    let id = version_id(&request)?;
+    let id = tagged(&request, &bucket)?;
     let body = small_body(&mut request, BODY_BYTES_MAX).await?;
     let tags = parse(&body)?.into_pairs();
     api.store.set_tags(&bucket, request.key()?, id, &tags).await.map_err(store_error)?;
@@ -32,7 +32,7 @@ pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
 /// Says which tags an object has; none are an empty set.
 pub async fn get(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let bucket = own_bucket(api, &request).await?;
-    let id = version_id(&request)?;
+    let id = tagged(&request, &bucket)?;
     let version = api.store.object(&bucket, request.key()?, id).await.map_err(store_error)?;
     Ok(naming(Reply::xml(document(&version.tags)), id))
 }
@@ -40,9 +40,16 @@ pub async fn get(api: &Api, request: Request) -> Result<Reply, ApiError> {
 /// Takes all tags off an object.
 pub async fn delete(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let bucket = own_bucket(api, &request).await?;
-    let id = version_id(&request)?;
+    let id = tagged(&request, &bucket)?;
     api.store.set_tags(&bucket, request.key()?, id, &[]).await.map_err(store_error)?;
     Ok(naming(Reply::empty(StatusCode::NO_CONTENT), id))
+}
+
+/// The version whose tags are meant. Where a bucket keeps versions, `null` means the current one.
+fn tagged(request: &Request, bucket: &Bucket) -> Result<Option<VersionId>, ApiError> {
+    let id = version_id(request)?;
+    let keeps = bucket.versioning() == Versioning::Enabled;
+    Ok(id.filter(|id| !(keeps && *id == VersionId::Null)))
 }
 
 /// A version that was named is named again.

@@ -94,7 +94,7 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         return fetch(api, (upload, number), (source, slice), remote).await;
     }
     for _ in 0..LOOKS_MAX {
-        let (_, version) = source.resolve(api, &request).await?;
+        let version = source.resolve(api, &request).await?.version;
         let range = slice.of(version.size)?;
         let copy = PartCopyRequest { upload: upload.clone(), number, source: version, range };
         let planned = match api.store.plan_part_copy(copy).await {

@@ -7,7 +7,7 @@ use cosine_wire::{ApiError, Code};
 
 use crate::Api;
 use crate::error::store_error;
-use crate::params::{attributes, object_acl, storage_class, tags};
+use crate::params::{attributes, forbid_overwrite, object_acl, storage_class, tags};
 use crate::reply::Reply;
 use crate::request::Request;
 
@@ -25,6 +25,7 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         acl: object_acl(&request)?,
         class: storage_class(&request, bucket.zones())?,
         initiator: super::uin(request.caller),
+        forbid_overwrite: forbid_overwrite(&request)?,
         bucket,
     };
     let id = api.store.create_upload(new).await.map_err(store_error)?;

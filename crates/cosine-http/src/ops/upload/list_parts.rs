@@ -1,6 +1,7 @@
 //! List Parts (436/7747).
 
 use cosine_wire::encode::hex;
+use cosine_wire::query::number;
 use cosine_wire::xml::list_parts::{ListPartsResult, Part};
 use cosine_wire::{ApiError, Code};
 
@@ -16,10 +17,10 @@ const PAGE_MAX: usize = 1000;
 /// `part-number-marker`: the parts behind it are listed.
 fn marker(request: &Request) -> Result<u16, ApiError> {
     let marker = request.query.get("part-number-marker").unwrap_or_default();
-    match marker.parse() {
+    match number(marker) {
         _ if marker.is_empty() => Ok(0),
-        Ok(marker) => Ok(marker),
-        Err(_) => {
+        Some(marker) => Ok(marker),
+        None => {
             Err(ApiError::new(Code::InvalidArgument, "part-number-marker is the number of a part."))
         }
     }
