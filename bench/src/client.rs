@@ -64,6 +64,11 @@ impl Body {
         }
     }
 
+    /// The content of so many bytes, at most, from the front.
+    pub fn first(self, bytes: u64) -> Self {
+        Self { bytes: self.bytes.min(bytes), ..self }
+    }
+
     /// Takes `received` off the front; whether it was what is there.
     pub fn take_equal(&mut self, mut received: &[u8]) -> bool {
         while !received.is_empty() {

@@ -5,6 +5,7 @@
 
 mod admin;
 mod client;
+mod effort;
 mod load;
 mod report;
 mod request;
@@ -23,7 +24,7 @@ use workload::{GIB, KIB, MIB, Settings};
 /// A workload with targets: its name, what it does, its function.
 type Workload = (&'static str, &'static str, fn(&Settings) -> Result<(), Box<dyn Error>>);
 
-const WORKLOADS: [Workload; 8] = [
+const WORKLOADS: [Workload; 12] = [
     ("start", "Time from exec to the first answer", workload::start::run),
     ("copy", "Copies of a small and a large object, and small puts", workload::copy::run),
     ("put", "Small durable puts, few and many at once, and their sync calls", workload::put::run),
@@ -34,6 +35,14 @@ const WORKLOADS: [Workload; 8] = [
         "Reads beside idle and beside very slow clients, and what those hold",
         workload::idle::run,
     ),
+    (
+        "reference",
+        "Copies of composed objects, and of ranges into parts",
+        workload::reference::run,
+    ),
+    ("copies", "Very many copies, of one object and of many", workload::copies::run),
+    ("listing", "Pages of small and of large buckets, and of many versions", workload::listing::run),
+    ("transcode", "Copies whose bytes move to another storage pool", workload::transcode::run),
     ("churn", "Disk use after many rounds of overwriting and deleting", workload::churn::run),
     ("background", "Reads beside the collector and the scrub", workload::background::run),
 ];
@@ -84,9 +93,13 @@ fn command() -> Command {
                 .value_parser(seconds)
                 .default_value("2")
                 .global(true),
-            size("large", "Size of the large object of copy and memory", "1GiB").global(true),
+            size("large", "Size of the large object of copy, memory and transcode", "1GiB")
+                .global(true),
             number("clients", "Clients of the memory workload", "8"),
             number("counted-puts", "Puts to count sync calls over", "5000"),
+            number("copies", "Copies in a run of the copies workload", "100000"),
+            number("objects", "Objects in the large bucket of listing", "1000000"),
+            number("versions", "Versions of each of 1,000 keys of listing", "1001"),
         ]);
     for (name, about, _) in WORKLOADS {
         command = command.subcommand(Command::new(name).about(about));
@@ -161,6 +174,9 @@ fn settings(matches: &ArgMatches) -> Settings {
         large_bytes: matches.get_one("large").copied().unwrap_or(GIB),
         clients: number("clients"),
         counted_puts: u64::from(number("counted-puts")),
+        copies: number("copies") as usize,
+        objects: number("objects") as usize,
+        versions: number("versions") as usize,
     }
 }
 

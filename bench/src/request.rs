@@ -1,6 +1,7 @@
 //! Requests, complete but for the connection: built and signed before the clock runs.
 
 use std::io;
+use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cosine_wire::qsign::{self, Signed};
@@ -18,15 +19,20 @@ pub const SECRET_ID: &str = "AKIDbenchmarkbenchmarkbenchmark00000";
 /// The SecretKey that the measured servers are started with.
 pub const SECRET_KEY: &str = "benchmarkbenchmarkbenchmark00000";
 
+const COPY_SOURCE: &str = "x-cos-copy-source";
+const COPY_SOURCE_RANGE: &str = "x-cos-copy-source-range";
+const STORAGE_CLASS: &str = "x-cos-storage-class";
+
 /// Signatures hold for this long, in seconds: longer than any run.
 const SIGNATURE_SECONDS: u64 = 7 * 24 * 3600;
 /// At most so much of a refusal is quoted, in bytes.
 const QUOTE_BYTES_MAX: usize = 600;
 
 /// What makes an answer the right one, beside status 200.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub enum Expect {
     /// Nothing; the body is read and dropped.
+    #[default]
     Ok,
     /// No body at all, whatever Content-Length says: the answer to HEAD.
     HeadOnly,
@@ -53,10 +59,11 @@ impl Expect {
 /// A request that can be sent any number of times.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// The head, and the body as far as it is no object content.
     head: Vec<u8>,
     body: Body,
     expect: Expect,
-    /// Object bytes that cross the connection, in either direction.
+    /// Object bytes that cross the connection, in either direction, or move within the server.
     pub payload: u64,
 }
 
@@ -86,6 +93,11 @@ impl Request {
             }
         };
         if fits { Ok(()) } else { Err(self.wrong("200 with a body other than the expected one")) }
+    }
+
+    /// The same, where object bytes move within the server.
+    pub fn moving(self, bytes: u64) -> Self {
+        Self { payload: bytes, ..self }
     }
 
     /// The head alone, for a client that leaves it at that.
@@ -126,6 +138,21 @@ impl Request {
     }
 }
 
+/// What a request asks for: everything but its host and its signature.
+#[derive(Clone, Copy, Debug, Default)]
+struct Draft<'a> {
+    method: &'a str,
+    key: &'a str,
+    /// What comes after the `?`; nothing in it needs encoding.
+    query: &'a str,
+    /// All of them are signed.
+    headers: &'a [(&'static str, &'a str)],
+    /// A body that is no object content.
+    document: &'a str,
+    body: Body,
+    expect: Expect,
+}
+
 /// Makes signed requests to one bucket.
 #[derive(Debug)]
 pub struct Signer {
@@ -139,7 +166,15 @@ impl Signer {
     /// # Errors
     /// A clock that stands before 1970.
     pub fn new() -> io::Result<Self> {
-        Self::of_host(format!("bench-{APPID}.cos.{REGION}.myqcloud.com"))
+        Self::of_bucket("bench")
+    }
+
+    /// Requests to another bucket.
+    ///
+    /// # Errors
+    /// A clock that stands before 1970.
+    pub fn of_bucket(name: &str) -> io::Result<Self> {
+        Self::of_host(format!("{name}-{APPID}.cos.{REGION}.myqcloud.com"))
     }
 
     /// Requests to another host, such as the server itself.
@@ -153,18 +188,33 @@ impl Signer {
 
     /// PUT Bucket.
     pub fn create_bucket(&self) -> Request {
-        self.request("PUT", "", None, Body::default(), Expect::Ok)
+        self.request(Draft { method: "PUT", ..Draft::default() })
+    }
+
+    /// PUT Bucket versioning: older versions are kept from now on.
+    pub fn keep_versions(&self) -> Request {
+        self.request(Draft {
+            method: "PUT",
+            query: "versioning",
+            document: "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+            ..Draft::default()
+        })
+    }
+
+    /// GET Bucket, and its kin.
+    pub fn list(&self, query: &str) -> Request {
+        self.request(Draft { method: "GET", query, ..Draft::default() })
     }
 
     /// PUT Object.
     pub fn put(&self, key: &str, content: Body) -> Request {
-        self.request("PUT", key, None, content, Expect::Ok)
+        self.request(Draft { method: "PUT", key, body: content, ..Draft::default() })
     }
 
     /// GET Object, of an object with this content. The hot loop checks its length only.
     pub fn get(&self, key: &str, content: Body) -> Request {
-        let request =
-            self.request("GET", key, None, Body::default(), Expect::Bytes(content.bytes()));
+        let expect = Expect::Bytes(content.bytes());
+        let request = self.request(Draft { method: "GET", key, expect, ..Draft::default() });
         Request { payload: content.bytes(), ..request }
     }
 
@@ -175,58 +225,113 @@ impl Signer {
 
     /// HEAD Object.
     pub fn head(&self, key: &str) -> Request {
-        self.request("HEAD", key, None, Body::default(), Expect::HeadOnly)
+        self.request(Draft { method: "HEAD", key, expect: Expect::HeadOnly, ..Draft::default() })
     }
 
     /// DELETE Object.
     pub fn delete(&self, key: &str) -> Request {
-        self.request("DELETE", key, None, Body::default(), Expect::NoContent)
+        self.request(Draft {
+            method: "DELETE",
+            key,
+            expect: Expect::NoContent,
+            ..Draft::default()
+        })
     }
 
     /// A request to the administration of a server.
     pub fn admin(&self, method: &str, path: &str) -> Request {
-        self.request(method, path, None, Body::default(), Expect::Ok)
+        self.request(Draft { method, key: path, ..Draft::default() })
     }
 
     /// PUT Object - Copy, within the bucket.
     pub fn copy(&self, source: &str, key: &str) -> Request {
-        self.request("PUT", key, Some(source), Body::default(), Expect::Text("<ETag>"))
+        self.copied(key, "", &[(COPY_SOURCE, &self.source(source))])
     }
 
-    fn request(
-        &self,
-        method: &str,
-        key: &str,
-        source: Option<&str>,
-        body: Body,
-        expect: Expect,
-    ) -> Request {
+    /// PUT Object - Copy, within the bucket, into a storage class.
+    pub fn copy_into_class(&self, source: &str, key: &str, class: &str) -> Request {
+        self.copied(key, "", &[(COPY_SOURCE, &self.source(source)), (STORAGE_CLASS, class)])
+    }
+
+    /// Initiate Multipart Upload. The answer has the id in `UploadId`.
+    pub fn begin_upload(&self, key: &str) -> Request {
+        self.request(Draft { method: "POST", key, query: "uploads", ..Draft::default() })
+    }
+
+    /// Upload Part - Copy, within the bucket. The answer has the tag in `ETag`.
+    pub fn copy_part(&self, source: &str, range: Range<u64>, part: PartOf<'_>) -> Request {
+        let PartOf { key, upload, number } = part;
+        let range = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
+        let headers = [(COPY_SOURCE, &self.source(source)[..]), (COPY_SOURCE_RANGE, &range)];
+        self.copied(key, &format!("partNumber={number}&uploadId={upload}"), &headers)
+    }
+
+    /// Complete Multipart Upload, with the tags of the parts from 1 on.
+    pub fn complete_upload(&self, key: &str, upload: &str, etags: &[String]) -> Request {
+        let part = |(number, etag): (usize, &String)| {
+            format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
+        };
+        let parts: String = (1..).zip(etags).map(part).collect();
+        self.request(Draft {
+            method: "POST",
+            key,
+            query: &format!("uploadId={upload}"),
+            document: &format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>"),
+            expect: Expect::Text("<ETag>"),
+            ..Draft::default()
+        })
+    }
+
+    /// An object of the bucket, as the source of a copy.
+    fn source(&self, key: &str) -> String {
+        format!("{}/{key}", self.host)
+    }
+
+    fn copied(&self, key: &str, query: &str, headers: &[(&'static str, &str)]) -> Request {
+        let expect = Expect::Text("<ETag>");
+        self.request(Draft { method: "PUT", key, query, headers, expect, ..Draft::default() })
+    }
+
+    fn request(&self, draft: Draft<'_>) -> Request {
+        let Draft { method, key, query, document, body, expect, .. } = draft;
         let path = format!("/{key}");
-        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.host);
+        let mark = if query.is_empty() { "" } else { "?" };
+        let mut head = format!("{method} {path}{mark}{query} HTTP/1.1\r\nHost: {}\r\n", self.host);
         let mut headers = HeaderMap::new();
         let mut signed_names = vec!["host"];
-        if let Some(source) = source {
-            let source = format!("{}/{source}", self.host);
-            head.push_str(&format!("x-cos-copy-source: {source}\r\n"));
-            if let Ok(value) = HeaderValue::from_str(&source) {
-                headers.insert("x-cos-copy-source", value);
+        for (name, text) in draft.headers {
+            head.push_str(&format!("{name}: {text}\r\n"));
+            if let Ok(value) = HeaderValue::from_str(text) {
+                headers.insert(*name, value);
             }
-            signed_names.push("x-cos-copy-source");
+            signed_names.push(name);
         }
-        if method == "PUT" {
-            head.push_str(&format!("Content-Length: {}\r\n", body.bytes()));
+        if matches!(method, "PUT" | "POST") {
+            let bytes = body.bytes() + document.len() as u64;
+            head.push_str(&format!("Content-Length: {bytes}\r\n"));
         }
         let signed = Signed {
             method,
             path: path.as_bytes(),
-            query: &Query::default(),
+            query: &Query::parse(query).unwrap_or_default(),
             headers: &headers,
             authority: &self.host,
         };
         let authorization = qsign::sign(signed, &signed_names, SECRET_ID, SECRET_KEY, self.window);
-        head.push_str(&format!("Authorization: {authorization}\r\n\r\n"));
+        head.push_str(&format!("Authorization: {authorization}\r\n\r\n{document}"));
         Request { head: head.into_bytes(), body, expect, payload: body.bytes() }
     }
+}
+
+/// Which part of which upload.
+#[derive(Clone, Copy, Debug)]
+pub struct PartOf<'a> {
+    /// The key that it is an upload to.
+    pub key: &'a str,
+    /// The id of the upload.
+    pub upload: &'a str,
+    /// From 1 to 10,000.
+    pub number: u32,
 }
 
 /// An unsigned GET, as one sends to a server of static files.

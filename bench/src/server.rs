@@ -19,6 +19,7 @@ use crate::request::{APPID, REGION, SECRET_ID, SECRET_KEY};
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// A process that has not ended so long after its signal is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
+const SETTINGS_FILE: &str = "settings.toml";
 /// What Cosine prints on stdout before its address.
 const READY_LINE: &str = "cosine is ready: http://";
 /// At most so much of the end of a failed server's log is quoted, in bytes.
@@ -103,6 +104,24 @@ impl Cosine {
         data_parent: &Path,
         settings: &[(&str, &str)],
     ) -> io::Result<Self> {
+        Self::launch(program, mode, data_parent, settings, "")
+    }
+
+    /// `cosine serve` with a file of settings. A path in there is below [`Self::directory`].
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_configured(program: &Path, data_parent: &Path, file: &str) -> io::Result<Self> {
+        Self::launch(program, Mode::Serve, data_parent, &[], file)
+    }
+
+    fn launch(
+        program: &Path,
+        mode: Mode,
+        data_parent: &Path,
+        settings: &[(&str, &str)],
+        file: &str,
+    ) -> io::Result<Self> {
         let program = fs::canonicalize(program).map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", program.display()))
         })?;
@@ -128,6 +147,10 @@ impl Cosine {
                 .env("COSINE_REGIONS", REGION),
         };
         command.envs(settings.iter().copied());
+        if !file.is_empty() {
+            fs::write(directory.path().join(SETTINGS_FILE), file)?;
+            command.args(["--config", SETTINGS_FILE]);
+        }
         command.args(["--listen", "127.0.0.1:0"]).current_dir(directory.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
         let spawned = Instant::now();
@@ -136,6 +159,11 @@ impl Cosine {
         let stdout = stdout.ok_or_else(|| io::Error::other("the server has no stdout"))?;
         let address = wait_until_ready(stdout).map_err(|error| quoting_log(error, &log))?;
         Ok(Self { address, spawned, process, directory })
+    }
+
+    /// The directory that it was started in, with everything of it below.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Its data directory.
@@ -198,7 +226,7 @@ impl Nginx {
         let directory = directory_in(data_parent)?;
         fs::create_dir(directory.path().join("files"))?;
         // nginx does not tell which port it got, so it is told a free one.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = free_address()?;
         let config = directory.path().join("nginx.conf");
         fs::write(&config, nginx_config(address, geteuid().is_root()))?;
         let log = directory.path().join("log");
@@ -224,6 +252,14 @@ impl Nginx {
     pub fn file(&self, name: &str) -> PathBuf {
         self.directory.path().join("files").join(name)
     }
+}
+
+/// An address that nobody listens at, for those who do not tell which one they got.
+///
+/// # Errors
+/// There is none.
+pub fn free_address() -> io::Result<SocketAddr> {
+    TcpListener::bind("127.0.0.1:0")?.local_addr()
 }
 
 /// `as_root`: the workers must stay root to see files below a private directory.
@@ -285,6 +321,14 @@ pub fn status_bytes(pid: u32, field: &str) -> io::Result<u64> {
     kilobytes
         .map(|number| number * 1024)
         .ok_or_else(|| io::Error::other(format!("/proc/{pid}/status has no {field} in kB")))
+}
+
+/// From here on, `VmHWM` is the most since now.
+///
+/// # Errors
+/// The process is gone, or another user's.
+pub fn forget_peak(pid: u32) -> io::Result<()> {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5")
 }
 
 fn status_field<'a>(text: &'a str, field: &str) -> Option<&'a str> {

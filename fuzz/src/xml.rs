@@ -1,12 +1,30 @@
 //! Documents that clients send.
 
 use cosine_wire::Code;
-use cosine_wire::xml::Xml;
-use cosine_wire::xml::delete_objects::{Delete, OBJECTS_MAX, Outcome, delete_result};
+use cosine_wire::xml::delete_objects::{Delete, Deleted, OBJECTS_MAX, Outcome, delete_result};
+use cosine_wire::xml::{Xml, complete_upload, create_bucket, restore, tagging, versioning};
 
 /// Reads a body as each document that a client may send.
 pub fn xml(data: &[u8]) {
     delete(data);
+    if let Ok(parts) = complete_upload::parse(data) {
+        assert!((1..=complete_upload::PARTS_MAX).contains(&parts.len()));
+        assert!(parts.iter().all(|(number, _)| (1..=10_000).contains(number)));
+        assert!(parts.iter().map(|(_, etag)| etag.len()).sum::<usize>() <= data.len());
+    }
+    if let Ok(request) = restore::parse(data) {
+        assert!((1..=restore::DAYS_MAX).contains(&request.days));
+    }
+    if let Ok(enabled) = versioning::parse(data) {
+        let again = versioning::document(Some(enabled));
+        assert_eq!(versioning::parse(again.as_bytes()), Ok(enabled));
+    }
+    if let Ok(tags) = tagging::parse(data) {
+        let pairs = tags.into_pairs();
+        let again = tagging::parse(tagging::document(&pairs).as_bytes());
+        assert_eq!(again.map(|tags| tags.into_pairs()), Ok(pairs));
+    }
+    let _ = create_bucket::parse(data);
 }
 
 /// What is read is within the limits, holds no more text than was sent, and is read the same when
@@ -22,9 +40,9 @@ fn delete(data: &[u8]) {
         // no reference stands for a NUL
         assert_eq!(Delete::parse(written(&delete).as_bytes()), Ok(delete.clone()));
     }
-    let errors = [None, Some(Code::AccessDenied.into())].into_iter().cycle();
-    let outcomes = delete.objects.into_iter().map(|object| object.key).zip(errors);
-    let outcomes: Vec<_> = outcomes.map(|(key, error)| Outcome { key, error }).collect();
+    let deleted = [Ok(Deleted::default()), Err(Code::AccessDenied.into())].into_iter().cycle();
+    let outcomes = delete.objects.into_iter().zip(deleted);
+    let outcomes: Vec<_> = outcomes.map(|(object, deleted)| Outcome { object, deleted }).collect();
     assert!(delete_result(&outcomes, delete.quiet).contains("DeleteResult"));
 }
 

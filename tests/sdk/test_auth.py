@@ -496,7 +496,7 @@ def test_what_the_sdk_shows(server: Server, client: CosS3Client, bucket: str) ->
         pytest.param({"x-cos-copy-source": "/{bucket}/secret", "x-cos-acl": "public-read"}, id="both"),
     ],
 )
-def test_a_presigned_put_gives_nothing_else_away(server: Server, bucket: str, headers: dict[str, str]) -> None:
+def test_c134_a_presigned_put_gives_nothing_else_away(server: Server, bucket: str, headers: dict[str, str]) -> None:
     """Whoever may put one object may neither have another one copied there, nor open it to everyone."""
     server.send("PUT", "/secret", bucket=bucket, body=b"secret").expect(200)
     url = server.url_client().get_presigned_url(bucket, "k", "PUT")

@@ -304,7 +304,7 @@ def test_a_copy_into_a_bound_host(named: Cosine, key: str) -> None:
 
 
 @pytest.mark.parametrize("host", [FAST, f"{FAST}:443", f"{BOUND}.cos.accelerate.{DOMAIN}"])
-def test_an_acceleration_origin_is_no_copy_source(named: Cosine, key: str, host: str) -> None:
+def test_c17_an_acceleration_origin_is_no_copy_source(named: Cosine, key: str, host: str) -> None:
     """C17: 400, though the object is there; the destination stays absent, or as it was."""
     named.send("PUT", f"/{key}", bucket=BOUND, body=CONTENT).expect(200)
     assert named.send("GET", f"/{key}", host=host).expect(200).body == CONTENT
@@ -346,7 +346,7 @@ def test_a_binding_of_the_address(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("domain", [DOMAIN, COS_DOMAIN])
-def test_a_base_domain(named: Cosine, domain: str) -> None:
+def test_c23_a_base_domain(named: Cosine, domain: str) -> None:
     """``B.<domain>`` and ``B.cos.R.<domain>`` are the bucket, in requests and as copy source."""
     name = unique_bucket()
     named.send("PUT", host=f"{name}.cos.{OTHER_REGION}.{domain}").expect(200)
@@ -359,7 +359,7 @@ def test_a_base_domain(named: Cosine, domain: str) -> None:
     assert len(list_keys(named, name, OTHER_REGION)) == 2 * len(hosts)
 
 
-def test_a_region_under_a_base_domain_binds(named: Cosine) -> None:
+def test_c19_a_region_under_a_base_domain_binds(named: Cosine) -> None:
     """As under COS's own domains, and unlike under a name that nobody configured (C19)."""
     name = unique_bucket()
     named.send("PUT", bucket=name).expect(200)
@@ -387,7 +387,7 @@ def test_path_style_under_a_base_domain(named: Cosine, key: str) -> None:
         assert named.send("GET", f"/{key}", bucket=BOUND).expect(200).body == host.encode()
 
 
-def test_the_sdk_with_an_endpoint_under_a_base_domain(named: Cosine) -> None:
+def test_c23_the_sdk_with_an_endpoint_under_a_base_domain(named: Cosine) -> None:
     """``Endpoint`` is all that changes: requests and copy sources carry the domain."""
     proxies = {"http": f"http://{named.address}"}
     endpoint = f"cos.{REGION}.{DOMAIN}"

@@ -1,10 +1,14 @@
-"""PUT Object - Copy. Ids such as C60 are statements of the checklist of its page."""
+"""PUT Object - Copy. Ids such as C60, in the names of tests too, are rows of the checklist of its page."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import itertools
 import random
 import re
 from collections.abc import Callable
+from email.utils import formatdate
 from urllib.parse import quote
 
 import pytest
@@ -62,8 +66,58 @@ def with_source(server: Server, bucket: str) -> str:
 # --- what a copy is --------------------------------------------------------------
 
 
+@pytest.mark.parametrize("length", [True, False], ids=["length-0", "no-length"])
+def test_c01_c02_c03_what_makes_a_put_a_copy(server: Server, make_bucket: Callable[..., str], length: bool) -> None:
+    """The header, and nothing else; the bucket of Host gets it. In an upload it is Upload Part - Copy instead."""
+    here, there = make_bucket(), make_bucket(OTHER_REGION)
+    server.send("PUT", "/source", bucket=here, body=CONTENT).expect(200)
+    server.send("PUT", "/copy", bucket=there, region=OTHER_REGION, body=b"there").expect(200)
+    answer = server.send("PUT", "/copy", bucket=here).expect(200)
+    assert (answer.body, answer.headers["ETag"]) == (b"", quoted_md5(b""))
+    assert get(server, here).body == b""
+
+    fields = {"x-cos-copy-source": source_of(here)}
+    answer = server.send("PUT", "/copy", bucket=here, headers=fields, length=length).expect(200)
+    assert (answer.xml.tag, answer.headers["ETag"]) == ("CopyObjectResult", None)
+    assert get(server, here).body == CONTENT
+    assert get(server, there, region=OTHER_REGION).body == b"there"
+    options = {"bucket": there, "region": OTHER_REGION, "headers": fields, "length": length}
+    server.send("PUT", "/copy", **options).expect(200)
+    assert get(server, there, region=OTHER_REGION).body == CONTENT
+
+    begun = server.send("POST", "/part", bucket=here, query={"uploads": ""}).expect(200)
+    query = {"partNumber": "1", "uploadId": begun.xml.findtext("UploadId") or ""}
+    answer = server.send("PUT", "/part", bucket=here, query=query, headers=fields, length=length).expect(200)
+    assert answer.xml.tag == "CopyPartResult"
+    get(server, here, "part").expect(404, "NoSuchKey")
+
+
+@pytest.mark.parametrize("body", [b"x", b"x" * 100_000, [b"in ", b"chunks"]], ids=["short", "long", "chunked"])
+def test_c04_a_body(server: Server, with_source: str, body: bytes | list[bytes]) -> None:
+    """400 UnexpectedContent, and the destination is as it was; a chunked body of nothing is none."""
+    server.send("PUT", "/copy", bucket=with_source, body=b"before").expect(200)
+    fields = {"x-cos-copy-source": source_of(with_source)}
+    for key in ["copy", "new"]:
+        refused = server.send("PUT", f"/{key}", bucket=with_source, headers=fields, body=body)
+        refused.expect(400, "UnexpectedContent")
+    assert get(server, with_source).body == b"before"
+    assert list_keys(server, with_source) == ["copy", "source"]
+    server.send("PUT", "/copy", bucket=with_source, headers=fields, body=[]).expect(200)
+    assert get(server, with_source).body == CONTENT
+
+
+def test_c05_common_headers(server: Server, with_source: str) -> None:
+    """Date is optional, and so are the others that every request may have."""
+    md5 = base64.b64encode(hashlib.md5(b"").digest()).decode()
+    for number, common in enumerate(
+        [{}, {"Date": formatdate(usegmt=True)}, {"Content-MD5": md5}, {"Connection": "close", "User-Agent": "test"}]
+    ):
+        copy(server, with_source, source_of(with_source), common, key=f"{number}").expect(200)
+        assert get(server, with_source, f"{number}").expect(200).body == CONTENT
+
+
 @pytest.mark.parametrize("size", [0, 1, 16, 65536, 65537, (5 << 20) + 3])
-def test_a_copy_has_the_bytes_of_its_source(client: CosS3Client, bucket: str, size: int) -> None:
+def test_c44_c45_c157_c162_a_copy_has_the_bytes_of_its_source(client: CosS3Client, bucket: str, size: int) -> None:
     """C45, C157: any size; ETag and CRC64 are those of the content."""
     data = random.Random(size).randbytes(size)
     client.put_object(Bucket=bucket, Key="source", Body=data)
@@ -112,7 +166,7 @@ def test_a_chain_of_copies_outlives_every_link(client: CosS3Client, bucket: str)
     assert body_of(client.get_object(Bucket=bucket, Key="10")) == data
 
 
-def test_a_copy_survives_the_source_bucket(client: CosS3Client, make_bucket: Callable[..., str]) -> None:
+def test_c16_a_copy_survives_the_source_bucket(client: CosS3Client, make_bucket: Callable[..., str]) -> None:
     """C16: the source may be in another bucket, and that bucket may go."""
     source, target = make_bucket(), make_bucket()
     data = random.Random(4).randbytes(200_000)
@@ -123,7 +177,7 @@ def test_a_copy_survives_the_source_bucket(client: CosS3Client, make_bucket: Cal
     assert body_of(client.get_object(Bucket=target, Key="copy")) == data
 
 
-def test_from_another_region(server: Server, make_bucket: Callable[..., str]) -> None:
+def test_c16_from_another_region(server: Server, make_bucket: Callable[..., str]) -> None:
     """C16: source and destination in different regions, in both directions."""
     here, there = make_bucket(), make_bucket(OTHER_REGION)
     server.send("PUT", "/source", bucket=there, region=OTHER_REGION, body=CONTENT).expect(200)
@@ -133,7 +187,7 @@ def test_from_another_region(server: Server, make_bucket: Callable[..., str]) ->
     assert get(server, there, region=OTHER_REGION).body == CONTENT
 
 
-def test_onto_an_existing_object(server: Server, with_source: str) -> None:
+def test_c106_onto_an_existing_object(server: Server, with_source: str) -> None:
     """C106: without x-cos-forbid-overwrite a copy replaces what is there, metadata too."""
     server.send("PUT", "/copy", bucket=with_source, headers={"x-cos-meta-old": "1"}, body=b"old").expect(200)
     copy(server, with_source, source_of(with_source)).expect(200)
@@ -142,7 +196,7 @@ def test_onto_an_existing_object(server: Server, with_source: str) -> None:
     assert "x-cos-meta-old" not in got.headers
 
 
-def test_sdk_copy(server: Server, make_bucket: Callable[..., str]) -> None:
+def test_c42_sdk_copy(server: Server, make_bucket: Callable[..., str]) -> None:
     """The SDK's high-level ``copy``: a HEAD, then one copy, whatever the size.
 
     Through the proxy, since its HEAD goes to the source's real host even in IP mode.
@@ -173,6 +227,7 @@ ACCEPTED = {
     "C18-internal": "{b}.cos-internal.{r}.tencentcos.cn/{k}",
     "C18-cosv6": "{b}.cosv6.{r}.myqcloud.com/{k}",
     "C18-cos-cdc": "{b}.cos-cdc.{r}.myqcloud.com/{k}",
+    "C18-no-cos-label": "{b}.{r}.myqcloud.com/{k}",
     "C19-other-tail": "{b}.{r}.mycloud.com/{k}",
     "C21-host-less": "/{b}/{k}",
     "C23-custom-host": "{b}.objects.example.test/{k}",
@@ -199,7 +254,7 @@ ENCODINGS: dict[str, tuple[str, Callable[[str], str]]] = {
 
 @pytest.mark.parametrize("form", ACCEPTED.values(), ids=ACCEPTED.keys())
 @pytest.mark.parametrize(("key", "encode"), ENCODINGS.values(), ids=ENCODINGS.keys())
-def test_forms_of_the_source(server: Server, bucket: str, form: str, key: str, encode: Callable[[str], str]) -> None:
+def test_c10_c11_c12_c13_c14_c18_c19_c21_c23_forms_of_the_source(server: Server, bucket: str, form: str, key: str, encode: Callable[[str], str]) -> None:
     """C10 to C23: every form names exactly one object; its look-alikes are not taken."""
     server.send("PUT", "/" + key, bucket=bucket, body=CONTENT).expect(200)
     for decoy in {"a b", "a/b", "A", "what", "b//./c", "b/c", "+"} - {key}:
@@ -209,7 +264,7 @@ def test_forms_of_the_source(server: Server, bucket: str, form: str, key: str, e
 
 
 @pytest.mark.parametrize("name", ["X-Cos-Copy-Source", "X-COS-COPY-SOURCE", "x-cos-copy-source"])
-def test_the_header_name_in_any_case(server: Server, with_source: str, name: str) -> None:
+def test_c06_the_header_name_in_any_case(server: Server, with_source: str, name: str) -> None:
     """C06."""
     headers = {name: source_of(with_source)}
     server.send("PUT", "/copy", bucket=with_source, headers=headers).expect(200)
@@ -225,7 +280,7 @@ def test_the_header_name_in_any_case(server: Server, with_source: str, name: str
         pytest.param("/{b}.cos.{r}.myqcloud.com/source", id="C21-leading-slash"),
     ],
 )
-def test_undocumented_forms(server: Server, with_source: str, form: str) -> None:
+def test_c20_c21_undocumented_forms(server: Server, with_source: str, form: str) -> None:
     """C20, C21: understood rightly or refused as InvalidCopySource; nothing in between."""
     answer = copy(server, with_source, form.format(b=with_source, r=REGION))
     if answer.status == 200:
@@ -258,21 +313,21 @@ def test_undocumented_forms(server: Server, with_source: str, form: str) -> None
         pytest.param("{b}.cos.{r}.myqcloud.com/%FF", id="not-utf8"),
     ],
 )
-def test_malformed_sources(server: Server, with_source: str, form: str) -> None:
+def test_c22_malformed_sources(server: Server, with_source: str, form: str) -> None:
     """C22: 400 InvalidCopySource, and no object of that name appears."""
     answer = copy(server, with_source, form.format(b=with_source, r=REGION))
     answer.expect(400, "InvalidCopySource")
     assert list_keys(server, with_source) == ["source"]
 
 
-def test_a_source_key_that_is_too_long(server: Server, bucket: str) -> None:
+def test_c24_a_source_key_that_is_too_long(server: Server, bucket: str) -> None:
     """C24: as for a request path."""
     copy(server, bucket, source_of(bucket, "k" * 851)).expect(400, "KeyTooLong", "InvalidURI")
 
 
 @pytest.mark.parametrize("region", [OTHER_REGION, "eu-nowhere"])
 @pytest.mark.parametrize("domain", ["myqcloud.com", "tencentcos.cn"])
-def test_the_wrong_region(server: Server, with_source: str, region: str, domain: str) -> None:
+def test_c19_the_wrong_region(server: Server, with_source: str, region: str, domain: str) -> None:
     """C19: under a known domain the bucket must live in the region that is named."""
     answer = copy(server, with_source, f"{with_source}.cos.{region}.{domain}/source")
     answer.expect(404, "NoSuchBucket")
@@ -280,7 +335,7 @@ def test_the_wrong_region(server: Server, with_source: str, region: str, domain:
 
 
 @pytest.mark.parametrize("host", ["cos.accelerate.myqcloud.com", "cos-internal.accelerate.tencentcos.cn"])
-def test_acceleration_hosts(server: Server, with_source: str, host: str) -> None:
+def test_c17_acceleration_hosts(server: Server, with_source: str, host: str) -> None:
     """C17: an acceleration domain is no copy source, even when the bucket exists."""
     answer = copy(server, with_source, f"{with_source}.{host}/source")
     answer.expect(400, "InvalidCopySource", "ActionAccelerateNotSupported")
@@ -295,7 +350,7 @@ def test_acceleration_hosts(server: Server, with_source: str, host: str) -> None
     ("name", "codes"),
     [("key", ("NoSuchKey", "NoSuchCopySource")), ("bucket", ("NoSuchBucket", "NoSuchCopySource"))],
 )
-def test_a_missing_source(server: Server, bucket: str, name: str, codes: tuple[str, ...], existing: bool) -> None:
+def test_c34_c35_a_missing_source(server: Server, bucket: str, name: str, codes: tuple[str, ...], existing: bool) -> None:
     """C34, C35: 404, and the destination is untouched."""
     if existing:
         server.send("PUT", "/copy", bucket=bucket, headers={"x-cos-meta-a": "1"}, body=b"kept").expect(200)
@@ -317,14 +372,14 @@ def test_a_deleted_source(server: Server, with_source: str) -> None:
     copy(server, with_source, source_of(with_source)).expect(404, "NoSuchKey", "NoSuchCopySource")
 
 
-def test_a_source_of_another_account(server: Server, bucket: str) -> None:
+def test_c130_a_source_of_another_account(server: Server, bucket: str) -> None:
     """C130: without the right to read it, a bucket's existence is not confirmed."""
     answer = copy(server, bucket, source_of("foreign-1250000001"))
     assert answer.status in (403, 404) and answer.code
 
 
 @pytest.mark.parametrize("version", ["MTg0NDUxNTc0NDYyMjQ2MzUzMjQ", "nonsense"])
-def test_a_version_of_the_source(server: Server, with_source: str, version: str) -> None:
+def test_c36_a_version_of_the_source(server: Server, with_source: str, version: str) -> None:
     """C36: a version that does not exist is never ignored."""
     answer = copy(server, with_source, f"{source_of(with_source)}?versionId={version}")
     answer.expect(404, "NoSuchVersion")
@@ -364,7 +419,7 @@ def with_metadata(server: Server, bucket: str) -> str:
 
 @pytest.mark.parametrize("directive", [None, "Copy", "COPY", "copy"])
 @pytest.mark.parametrize("sent", [{}, REQUEST_METADATA, {"Cache-Control": ""}], ids=["none", "some", "node"])
-def test_metadata_is_copied(server: Server, with_metadata: str, directive: str | None, sent: dict[str, str]) -> None:
+def test_c60_c63_c64_metadata_is_copied(server: Server, with_metadata: str, directive: str | None, sent: dict[str, str]) -> None:
     """C60, C63, C64: Copy is the default, takes everything and ignores what the request says."""
     headers = dict(sent) if directive is None else {**sent, "x-cos-metadata-directive": directive}
     copy(server, with_metadata, source_of(with_metadata), headers).expect(200)
@@ -372,7 +427,7 @@ def test_metadata_is_copied(server: Server, with_metadata: str, directive: str |
 
 
 @pytest.mark.parametrize("directive", ["Replaced", "REPLACED", "replaced", "REPLACE", "replace", "Replace"])
-def test_metadata_is_replaced(server: Server, with_metadata: str, directive: str) -> None:
+def test_c60_c61_c65_metadata_is_replaced(server: Server, with_metadata: str, directive: str) -> None:
     """C60, C61, C65: only the request counts; nothing of the source survives."""
     headers = {**REQUEST_METADATA, "x-cos-metadata-directive": directive}
     copy(server, with_metadata, source_of(with_metadata), headers).expect(200)
@@ -383,7 +438,7 @@ def test_metadata_is_replaced(server: Server, with_metadata: str, directive: str
     assert metadata(source) == SOURCE_METADATA
 
 
-def test_metadata_is_replaced_by_nothing(server: Server, with_metadata: str) -> None:
+def test_c65_c66_metadata_is_replaced_by_nothing(server: Server, with_metadata: str) -> None:
     """C65, C66: without a Content-Type the default applies."""
     headers = {"x-cos-metadata-directive": "Replaced"}
     copy(server, with_metadata, source_of(with_metadata), headers).expect(200)
@@ -391,14 +446,14 @@ def test_metadata_is_replaced_by_nothing(server: Server, with_metadata: str) -> 
 
 
 @pytest.mark.parametrize("directive", ["Bogus", "Copy,Replaced", "true", "Replacement"])
-def test_an_unknown_directive(server: Server, with_source: str, directive: str) -> None:
+def test_c62_an_unknown_directive(server: Server, with_source: str, directive: str) -> None:
     """C62."""
     headers = {"x-cos-metadata-directive": directive}
     copy(server, with_source, source_of(with_source), headers).expect(400, "InvalidArgument")
     get(server, with_source).expect(404, "NoSuchKey")
 
 
-def test_too_much_metadata(server: Server, with_source: str) -> None:
+def test_c69_too_much_metadata(server: Server, with_source: str) -> None:
     """C69."""
     headers = {f"x-cos-meta-part{number}": "v" * 600 for number in range(4)}
     headers["x-cos-metadata-directive"] = "Replaced"
@@ -406,7 +461,7 @@ def test_too_much_metadata(server: Server, with_source: str) -> None:
     get(server, with_source).expect(404, "NoSuchKey")
 
 
-def test_an_underscore_in_a_metadata_name(server: Server, with_source: str) -> None:
+def test_c69_an_underscore_in_a_metadata_name(server: Server, with_source: str) -> None:
     """C69."""
     headers = {"x-cos-metadata-directive": "Replaced", "x-cos-meta-a_b": "v"}
     copy(server, with_source, source_of(with_source), headers).expect(400, "InvalidArgument")
@@ -414,7 +469,7 @@ def test_an_underscore_in_a_metadata_name(server: Server, with_source: str) -> N
 
 
 @pytest.mark.parametrize("directive", ["Copy", "Replaced"])
-def test_the_acl_is_not_copied(server: Server, bucket: str, directive: str) -> None:
+def test_c70_c76_the_acl_is_not_copied(server: Server, bucket: str, directive: str) -> None:
     """C70, C76: a copy of a public object in a private bucket is private."""
     server.send("PUT", "/source", bucket=bucket, headers={"x-cos-acl": "public-read"}, body=CONTENT).expect(200)
     copy(server, bucket, source_of(bucket), {"x-cos-metadata-directive": directive}).expect(200)
@@ -422,14 +477,14 @@ def test_the_acl_is_not_copied(server: Server, bucket: str, directive: str) -> N
     server.send("GET", "/copy", bucket=bucket, auth=None).expect(403, "AccessDenied")
 
 
-def test_the_acl_of_the_request(server: Server, with_source: str) -> None:
+def test_c115_the_acl_of_the_request(server: Server, with_source: str) -> None:
     """C115: the request may make the copy public."""
     copy(server, with_source, source_of(with_source), {"x-cos-acl": "public-read"}).expect(200)
     assert server.send("GET", "/copy", bucket=with_source, auth=None).expect(200).body == CONTENT
     server.send("GET", "/source", bucket=with_source, auth=None).expect(403, "AccessDenied")
 
 
-def test_an_acl_that_is_not_for_objects(server: Server, with_source: str) -> None:
+def test_c115_an_acl_that_is_not_for_objects(server: Server, with_source: str) -> None:
     """C115: public-read-write is a bucket's."""
     headers = {"x-cos-acl": "public-read-write"}
     copy(server, with_source, source_of(with_source), headers).expect(400, "InvalidArgument")
@@ -437,7 +492,7 @@ def test_an_acl_that_is_not_for_objects(server: Server, with_source: str) -> Non
 
 
 @pytest.mark.parametrize("storage_class", ["STANDARD", "Standard", "standard"])
-def test_the_default_class_by_name(server: Server, with_source: str, storage_class: str) -> None:
+def test_c75_c86_the_default_class_by_name(server: Server, with_source: str, storage_class: str) -> None:
     """C75, C86: the class may be named in any case; STANDARD is not echoed."""
     headers = {"x-cos-storage-class": storage_class}
     copy(server, with_source, source_of(with_source), headers).expect(200)
@@ -534,7 +589,7 @@ SAME = "the source's own Last-Modified"
         " + ".join(f"{k[18:]}: {v[:36]}" for k, v in case.items()) if isinstance(case, dict) else str(case)
     ),
 )
-def test_conditions(
+def test_c50_c51_c52_c53_c54_c55_c57_c58_c59_conditions(
     server: Server, with_source: str, conditions: dict[str, str], status: int, lower_case: bool
 ) -> None:
     """C50 to C59: each condition must hold, a failure is 412 and never 304, and writes nothing."""
@@ -555,6 +610,51 @@ def test_conditions(
     assert get(server, with_source).body == (CONTENT if status == 200 else b"before")
 
 
+HOLDS = {MATCH: ETAG, NONE_MATCH: OTHER_ETAG, MODIFIED: LONG_AGO, UNMODIFIED: SAME}
+FAILS = {MATCH: OTHER_ETAG, NONE_MATCH: ETAG, MODIFIED: SAME, UNMODIFIED: LONG_AGO}
+
+
+@pytest.mark.parametrize("names", [n for count in (2, 3, 4) for n in itertools.combinations(HOLDS, count)])
+def test_c55_c56_any_of_them_together(server: Server, with_source: str, names: tuple[str, ...]) -> None:
+    """Whichever are sent, a copy proceeds if all of them hold, and not if one fails."""
+    modified = server.send("HEAD", "/source", bucket=with_source).headers["Last-Modified"]
+    for values in itertools.product([HOLDS, FAILS], repeat=len(names)):
+        headers = {
+            name: modified if values[at][name] == SAME else values[at][name] for at, name in enumerate(names)
+        }
+        server.send("PUT", "/copy", bucket=with_source, body=b"before").expect(200)
+        answer = copy(server, with_source, source_of(with_source), headers)
+        if FAILS in values:
+            answer.expect(412, "PreconditionFailed")
+        else:
+            answer.expect(200)
+        assert get(server, with_source).body == (b"before" if FAILS in values else CONTENT), headers
+
+
+@pytest.mark.parametrize(
+    ("value", "matches"),
+    [
+        pytest.param("*", True, id="any"),
+        pytest.param(f"{OTHER_ETAG},{ETAG}", True, id="list"),
+        pytest.param(f"{OTHER_ETAG} , {ETAG}", True, id="list-with-blanks"),
+        pytest.param(f"{OTHER_ETAG}, {ETAG}, {OTHER_ETAG}", True, id="in-the-middle"),
+        pytest.param(", ".join([OTHER_ETAG, ETAG]).replace('"', ""), True, id="without-quotes"),
+        pytest.param(f"{OTHER_ETAG}, {quoted_md5(b'')}", False, id="none-of-them"),
+        pytest.param(ETAG[:-2] + '"', False, id="cut-off"),
+    ],
+)
+def test_c58_several_entity_tags(server: Server, with_source: str, value: str, matches: bool) -> None:
+    """``*`` is any, and one of a list is enough; for If-None-Match one of it is too many."""
+    for name, proceeds in [(MATCH, matches), (NONE_MATCH, not matches)]:
+        server.send("PUT", "/copy", bucket=with_source, body=b"before").expect(200)
+        answer = copy(server, with_source, source_of(with_source), {name: value})
+        if proceeds:
+            answer.expect(200)
+        else:
+            answer.expect(412, "PreconditionFailed")
+        assert get(server, with_source).body == (CONTENT if proceeds else b"before")
+
+
 def test_conditions_through_the_sdk(client: CosS3Client, with_source: str) -> None:
     source = {"Bucket": with_source, "Key": "source", "Region": REGION}
     client.copy_object(Bucket=with_source, Key="copy", CopySource=source, CopySourceIfMatch=ETAG)
@@ -568,7 +668,7 @@ def test_conditions_through_the_sdk(client: CosS3Client, with_source: str) -> No
 
 @pytest.mark.parametrize("directive", [None, "Copy", "copy"])
 @pytest.mark.parametrize("form", ["{b}.cos.{r}.myqcloud.com/source", "/{b}/source", "{b}.any.host/%73ource"])
-def test_self_copy_without_a_change(server: Server, with_metadata: str, directive: str | None, form: str) -> None:
+def test_c67_self_copy_without_a_change(server: Server, with_metadata: str, directive: str | None, form: str) -> None:
     """C67: 400 InvalidRequest however the source is spelt, and the object stays."""
     headers = {} if directive is None else {"x-cos-metadata-directive": directive}
     answer = copy(server, with_metadata, form.format(b=with_metadata, r=REGION), headers, key="source")
@@ -579,7 +679,7 @@ def test_self_copy_without_a_change(server: Server, with_metadata: str, directiv
 
 
 @pytest.mark.parametrize("size", [0, 16, 200_000, 3 << 20])
-def test_self_copy_edits_metadata(client: CosS3Client, bucket: str, size: int) -> None:
+def test_c67_c92_self_copy_edits_metadata(client: CosS3Client, bucket: str, size: int) -> None:
     """C67, C92: with Replaced, again and again; the bytes never move and never go."""
     data = random.Random(size).randbytes(size)
     client.put_object(Bucket=bucket, Key="k", Body=data, Metadata={"x-cos-meta-old": "1"})
@@ -616,7 +716,7 @@ def test_self_copy_keeps_the_other_copies(client: CosS3Client, bucket: str) -> N
 # --- the answer -----------------------------------------------------------------------
 
 
-def test_the_result_document(server: Server, with_source: str) -> None:
+def test_c150_c151_c155_c156_c157_c158_c159_c161_the_result_document(server: Server, with_source: str) -> None:
     """C150, C151, C155 to C161: chunked, and byte for byte the layout of the page's samples."""
     answer = copy(server, with_source, source_of(with_source)).expect(200)
     assert answer.headers["Content-Type"] == "application/xml"
@@ -635,7 +735,7 @@ def test_the_result_document(server: Server, with_source: str) -> None:
     assert len(answer.body) == 219
 
 
-def test_the_headers_of_the_answer(server: Server, with_source: str) -> None:
+def test_c31_c143_c160_the_headers_of_the_answer(server: Server, with_source: str) -> None:
     """C160, C31, C143: no ETag header, no version output in a bucket never versioned."""
     answer = copy(server, with_source, source_of(with_source)).expect(200)
     assert answer.headers["Server"] == "tencent-cos"
@@ -644,7 +744,7 @@ def test_the_headers_of_the_answer(server: Server, with_source: str) -> None:
         assert name not in answer.headers
 
 
-def test_last_modified_is_the_time_of_the_copy(client: CosS3Client, with_source: str) -> None:
+def test_c79_last_modified_is_the_time_of_the_copy(client: CosS3Client, with_source: str) -> None:
     """C79: the document, HEAD and the list agree to the second."""
     source = {"Bucket": with_source, "Key": "source", "Region": REGION}
     result = client.copy_object(Bucket=with_source, Key="copy", CopySource=source)
@@ -655,7 +755,7 @@ def test_last_modified_is_the_time_of_the_copy(client: CosS3Client, with_source:
 # --- x-cos-forbid-overwrite --------------------------------------------------------------
 
 
-def test_forbid_overwrite(server: Server, with_source: str) -> None:
+def test_c105_c106_c108_forbid_overwrite(server: Server, with_source: str) -> None:
     """C105, C106, C108."""
     guarded = {"x-cos-forbid-overwrite": "true"}
     copy(server, with_source, source_of(with_source), guarded).expect(200)
@@ -666,7 +766,7 @@ def test_forbid_overwrite(server: Server, with_source: str) -> None:
     assert get(server, with_source).body == CONTENT
 
 
-def test_forbid_overwrite_on_a_self_copy(server: Server, with_source: str) -> None:
+def test_c109_forbid_overwrite_on_a_self_copy(server: Server, with_source: str) -> None:
     """C109: the key exists, so it always fails."""
     headers = {"x-cos-forbid-overwrite": "true", "x-cos-metadata-directive": "Replaced"}
     copy(server, with_source, source_of(with_source), headers, key="source").expect(409, "FileAlreadyExists")
@@ -676,7 +776,7 @@ def test_forbid_overwrite_on_a_self_copy(server: Server, with_source: str) -> No
 # --- who may copy ------------------------------------------------------------------------
 
 
-def test_an_anonymous_copy(server: Server, make_bucket: Callable[..., str]) -> None:
+def test_c05_c130_c133_an_anonymous_copy(server: Server, make_bucket: Callable[..., str]) -> None:
     """C130, C133: a writable destination is not enough; the source must be readable too."""
     private, writable = make_bucket(), make_bucket(ACL="public-read-write")
     server.send("PUT", "/source", bucket=private, body=CONTENT).expect(200)
@@ -694,7 +794,7 @@ def test_an_anonymous_copy(server: Server, make_bucket: Callable[..., str]) -> N
     assert get(server, writable).body == CONTENT
 
 
-def test_the_copy_source_is_signed(server: Server, with_source: str) -> None:
+def test_c134_the_copy_source_is_signed(server: Server, with_source: str) -> None:
     """C134: changing the source after signing breaks the signature."""
     server.send("PUT", "/secret", bucket=with_source, body=b"secret").expect(200)
     host = bucket_host(with_source)

@@ -218,7 +218,7 @@ def test_user_metadata_round_trip(server: Server, bucket: str, name: str, value:
         assert got.encode("latin-1") == value.encode("utf-8")
 
 
-def test_user_metadata_over_two_kilobytes(server: Server, bucket: str) -> None:
+def test_c69_user_metadata_over_two_kilobytes(server: Server, bucket: str) -> None:
     """More than 2 KB in total is refused, and nothing is stored."""
     headers = {f"x-cos-meta-part{number}": "v" * 600 for number in range(4)}
     answer = server.send("PUT", "/k", bucket=bucket, headers=headers, body=b"x")
@@ -226,7 +226,7 @@ def test_user_metadata_over_two_kilobytes(server: Server, bucket: str) -> None:
     server.send("GET", "/k", bucket=bucket).expect(404, "NoSuchKey")
 
 
-def test_an_underscore_in_a_metadata_name(server: Server, bucket: str) -> None:
+def test_c69_an_underscore_in_a_metadata_name(server: Server, bucket: str) -> None:
     """C69."""
     answer = server.send("PUT", "/k", bucket=bucket, headers={"x-cos-meta-a_b": "v"}, body=b"x")
     answer.expect(400, "InvalidArgument")

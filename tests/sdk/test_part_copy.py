@@ -109,7 +109,7 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("length", [True, False], ids=["length-0", "no-length"])
-def test_u01_u18_u19_the_request_and_its_answer(server: Server, upload: Upload, length: bool) -> None:
+def test_u01_u18_u19_u20_u21_u22_the_request_and_its_answer(server: Server, upload: Upload, length: bool) -> None:
     """U01, U18, U19, U22: no body; the answer is chunked XML, laid out as that of a copied object, its LastModified
     that of the part. U20, U21: no version and no encryption in a bucket that has neither."""
     answer = upload.copy(1, source_of(upload.bucket), length=length).expect(200)
@@ -156,7 +156,7 @@ def test_c45_u23_the_whole_source(server: Server, upload: Upload, size: int) -> 
     assert (got.body, got.headers["ETag"]) == (content, etag_of(content))
 
 
-def test_u05_u08_ranges(server: Server, upload: Upload) -> None:
+def test_u05_u06_u07_u08_u25_ranges(server: Server, upload: Upload) -> None:
     """U05, U25: first and last are included. U08: 416 InvalidRange where the source ends before. U07: 400
     InvalidArgument for every other form. U06: empty is absent."""
     size = len(LARGE)
@@ -562,7 +562,7 @@ def test_from_another_bucket_and_region(server: Server, upload: Upload, make_buc
 # --- the SDK -----------------------------------------------------------------------------------------
 
 
-def test_sdk_upload_part_copy(client: CosS3Client, bucket: str) -> None:
+def test_u06_sdk_upload_part_copy(client: CosS3Client, bucket: str) -> None:
     """U06: the SDK always sends a range, empty for the whole."""
     client.put_object(Bucket=bucket, Key=CJK_KEY, Body=LARGE)
     source = {"Bucket": bucket, "Key": CJK_KEY, "Region": REGION}
@@ -872,7 +872,7 @@ def test_whole_parts_of_whole_parts(data: Path) -> None:
     fsck(data)
 
 
-def test_u10_c41_more_than_five_gigabytes(data: Path) -> None:
+def test_u10_u24_c41_c42_more_than_five_gigabytes(data: Path) -> None:
     """Copies make 6 GiB of one MiB. U10: a part holds 5 GiB and not a byte more. C41 to C43, U24: a plain copy
     takes any size, as the SDK expects. Ranges over many hundred slices read exactly."""
     rng = random.Random(6)

@@ -145,7 +145,7 @@ def test_an_unbuilt_operation(
 
 @pytest.mark.parametrize("method", ["PUT", "COPY"])
 @pytest.mark.parametrize("storage_class", ["COLDEST", "STANDARD_", "1", "STANDARD, ARCHIVE"])
-def test_an_unknown_storage_class(server: Server, with_object: str, method: str, storage_class: str) -> None:
+def test_c87_an_unknown_storage_class(server: Server, with_object: str, method: str, storage_class: str) -> None:
     """C87: 400, not 501: nobody will ever build it."""
     headers = {"x-cos-storage-class": storage_class}
     if method == "COPY":

@@ -72,7 +72,7 @@ def get(here: Cosine, bucket: str, key: str = "copy") -> Answer:
 
 
 @pytest.mark.parametrize("body", [b"", b"[Object Content]", LARGE], ids=["empty", "small", "large"])
-def test_c16_an_object_of_another_deployment(
+def test_c16_c70_an_object_of_another_deployment(
     here: Cosine, there: Cosine, buckets: tuple[str, str], body: bytes
 ) -> None:
     """C16: bytes, metadata and tags come along; ACL and class do not (C70)."""
@@ -159,7 +159,7 @@ def test_a_part_of_an_object_of_another_deployment(here: Cosine, there: Cosine, 
     assert body_of(client.get_object(Bucket=mine, Key="copy")) == LARGE[5:1_500_005] + LARGE[:10]
 
 
-def test_refusals_have_their_ordinary_status(here: Cosine, there: Cosine, buckets: tuple[str, str]) -> None:
+def test_c152_refusals_have_their_ordinary_status(here: Cosine, there: Cosine, buckets: tuple[str, str]) -> None:
     """C152: what the other deployment refuses is refused before anything is written."""
     mine, theirs = buckets
     archived = {"x-cos-storage-class": "ARCHIVE"}

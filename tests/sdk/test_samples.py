@@ -7,7 +7,9 @@ answered. Ids such as C151 are statements of the checklist of that page.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from email.utils import formatdate, parsedate_to_datetime
 
 import pytest
@@ -52,11 +54,13 @@ def source(server: Server, make_bucket: Callable[..., str]) -> tuple[str, str]:
     return bucket, f"{bucket_host(bucket, 'ap-shanghai')}/{SOURCE_PATH}"
 
 
-def ask(server: Server, bucket: str, copy_source: str, between: dict[str, str], signed: str) -> Answer:
+def ask(
+    server: Server, bucket: str, copy_source: str, between: dict[str, str], signed: str, date: str | None = None
+) -> Answer:
     """The request of a sample; ``signed`` is its q-header-list. Asserts all that the four answers share."""
     host = bucket_host(bucket)
     headers = {
-        "Date": formatdate(usegmt=True),
+        "Date": date or formatdate(usegmt=True),
         **between,
         "x-cos-copy-source": copy_source,
         "Content-Length": "0",
@@ -105,7 +109,18 @@ def metadata(answer: Answer) -> dict[str, str]:
     return {name: answer.headers[name] for name in names if name in answer.headers}
 
 
-def test_sample_1(server: Server, bucket: str, source: tuple[str, str]) -> None:
+@pytest.mark.parametrize("offset", [-53, 53])
+def test_c170_a_client_whose_clock_is_wrong(server: Server, bucket: str, source: tuple[str, str], offset: int) -> None:
+    """As in the samples, whose times differ by 47 to 53 seconds: LastModified is by the server's clock."""
+    date = formatdate(time.time() + offset, usegmt=True)
+    signed = "content-length;date;host;x-cos-copy-source"
+    answer = ask(server, bucket, source[1], {}, signed, date)
+    modified = datetime.fromisoformat(answer.xml.findtext("LastModified") or "")
+    assert abs(parsedate_to_datetime(answer.headers["Date"]) - modified) <= timedelta(seconds=5)
+    assert abs(parsedate_to_datetime(date) - modified) > timedelta(seconds=30)
+
+
+def test_c171_sample_1(server: Server, bucket: str, source: tuple[str, str]) -> None:
     """A simple copy: the bytes and all the metadata of the source."""
     origin, copy_source = source
     ask(server, bucket, copy_source, {}, "content-length;date;host;x-cos-copy-source")
@@ -114,7 +129,7 @@ def test_sample_1(server: Server, bucket: str, source: tuple[str, str]) -> None:
     assert metadata(head(server, origin, SOURCE_KEY, OTHER_REGION)) == METADATA
 
 
-def test_sample_2(server: Server, bucket: str, source: tuple[str, str]) -> None:
+def test_c171_sample_2(server: Server, bucket: str, source: tuple[str, str]) -> None:
     """Replacing metadata: that of the request and nothing else; the source keeps its own."""
     origin, copy_source = source
     directive = {"x-cos-metadata-directive": "Replaced"}
@@ -129,7 +144,7 @@ def test_sample_2(server: Server, bucket: str, source: tuple[str, str]) -> None:
     assert metadata(head(server, origin, SOURCE_KEY, OTHER_REGION)) == METADATA
 
 
-def test_sample_3(server: Server, bucket: str) -> None:
+def test_c171_sample_3(server: Server, bucket: str) -> None:
     """Modifying the metadata of an object: a copy onto itself."""
     put(server, bucket, COPY)
     directive = {"x-cos-metadata-directive": "Replaced"}
@@ -140,7 +155,7 @@ def test_sample_3(server: Server, bucket: str) -> None:
     assert server.send("GET", f"/{COPY}", bucket=bucket).expect(200).body == CONTENT
 
 
-def test_sample_4(server: Server, bucket: str) -> None:
+def test_c171_sample_4(server: Server, bucket: str) -> None:
     """Modifying the class of an object, STANDARD to ARCHIVE, and to STANDARD_IA as the text says."""
     put(server, bucket, COPY)
     copy_source = f"{bucket_host(bucket)}/{COPY}"

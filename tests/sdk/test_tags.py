@@ -3,6 +3,7 @@ the checklist of PUT Object - Copy."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -92,7 +93,7 @@ def test_the_answers(server: Server, tagged: str) -> None:
         pytest.param({"x-cos-metadata-directive": "Replaced"}, PAIRS, id="C96-not-the-metadata"),
     ],
 )
-def test_c95_c96_tags_of_a_copy(
+def test_c78_c95_c96_c98_tags_of_a_copy(
     server: Server, client: CosS3Client, tagged: str, headers: dict[str, str], expected: list[tuple[str, str]]
 ) -> None:
     source = f"{bucket_host(tagged, REGION)}/k"
@@ -116,7 +117,27 @@ def test_c97_an_object_onto_itself(server: Server, client: CosS3Client, tagged: 
     assert client.head_object(Bucket=tagged, Key="k")["x-cos-meta-a"] == "b"
 
 
-def test_a_bad_copy_makes_nothing(server: Server, tagged: str) -> None:
+@pytest.mark.parametrize("directive", ["Bogus", "Copy,Replaced", "true"])
+def test_c96_an_unknown_directive(server: Server, tagged: str, directive: str) -> None:
+    """400, as for metadata."""
+    fields = {"x-cos-copy-source": f"{bucket_host(tagged, REGION)}/k", "x-cos-tagging-directive": directive}
+    server.send("PUT", "/copy", bucket=tagged, headers=fields).expect(400, "InvalidArgument")
+    assert server.send("HEAD", "/copy", bucket=tagged).status == 404
+
+
+def test_c100_who_may_read_may_copy_the_tags(
+    server: Server, client: CosS3Client, make_bucket: Callable[..., str]
+) -> None:
+    """They come with an object that is public, though nobody but its owner is told them."""
+    private, writable = make_bucket(), make_bucket(ACL="public-read-write")
+    client.put_object(Bucket=private, Key="k", Body=b"data", Tagging=HEADER, ACL="public-read")
+    server.send("GET", "/k", bucket=private, query={"tagging": ""}, auth=None).expect(403, "AccessDenied")
+    fields = {"x-cos-copy-source": f"{bucket_host(private, REGION)}/k"}
+    server.send("PUT", "/copy", bucket=writable, headers=fields, auth=None).expect(200)
+    assert tags_of(client, writable, "copy") == PAIRS
+
+
+def test_c99_a_bad_copy_makes_nothing(server: Server, tagged: str) -> None:
     """C99."""
     fields = {
         "x-cos-copy-source": f"{bucket_host(tagged, REGION)}/k",

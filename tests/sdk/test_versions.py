@@ -1363,7 +1363,7 @@ def sample_document(answer: Answer, etag: str, crc64: int, version: str | None) 
     return "\r\n".join(lines).encode()
 
 
-def test_sample_9(make_space: Callable[..., Space]) -> None:
+def test_c31_c143_sample_9(make_space: Callable[..., Space]) -> None:
     """C31, C143: an older version, into a bucket that keeps none."""
     source, older = sample_source(make_space)
     target = make_space(None)
@@ -1379,7 +1379,7 @@ def test_sample_9(make_space: Callable[..., Space]) -> None:
     assert (got.body, got.headers["x-cos-hash-crc64ecma"]) == (b"[Object Content]", "16749565679157681890")
 
 
-def test_sample_10(make_space: Callable[..., Space]) -> None:
+def test_c30_c140_c141_sample_10(make_space: Callable[..., Space]) -> None:
     """C30, C140: the latest version, into a bucket that keeps versions."""
     source, _ = sample_source(make_space)
     target = make_space()

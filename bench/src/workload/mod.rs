@@ -2,13 +2,17 @@
 
 pub mod background;
 pub mod churn;
+pub mod copies;
 pub mod copy;
 pub mod get;
 pub mod idle;
+pub mod listing;
 pub mod memory;
 pub mod put;
+pub mod reference;
 pub mod single;
 pub mod start;
+pub mod transcode;
 
 use std::io;
 use std::net::SocketAddr;
@@ -49,6 +53,12 @@ pub struct Settings {
     pub clients: u32,
     /// Puts to count sync calls over.
     pub counted_puts: u64,
+    /// Copies in a run of the copies workload.
+    pub copies: usize,
+    /// Objects in the large bucket of the listing workload.
+    pub objects: usize,
+    /// Versions of each key in the bucket of the listing workload that keeps them.
+    pub versions: usize,
 }
 
 impl Settings {

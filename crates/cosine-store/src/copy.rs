@@ -254,3 +254,39 @@ fn publication(request: CopyRequest, content: ContentLink) -> Publication {
         content,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of `docs/copy.md`: everything that a plan depends on, in every combination.
+    #[test]
+    fn the_plan_follows_from_the_facts() {
+        use CopyPlan::{Reference, Reject, Transcode};
+        use Rejection::{NotRestored, TooLarge, Unchanged};
+        let [here, there] = [0, 1].map(|number| PoolId::new(number).unwrap_or_default());
+        let (inline, both) = (Pools::default(), Pools::of(here).and(Pools::of(there)));
+        let large = MOVED_BYTES_MAX + 1;
+        // Size, where the bytes lie, readable, changes nothing; the plan for the pool `here`.
+        let table = [
+            (0, inline, true, false, Reference),
+            (1, Pools::of(here), true, false, Reference),
+            (u64::MAX, Pools::of(here), true, false, Reference),
+            (1, Pools::of(there), true, false, Transcode(here)),
+            (1, both, true, false, Transcode(here)),
+            (MOVED_BYTES_MAX, Pools::of(there), true, false, Transcode(here)),
+            (large, Pools::of(there), true, false, Reject(TooLarge)),
+            (large, both, true, false, Reject(TooLarge)),
+            (1, inline, false, false, Reject(NotRestored)),
+            (1, Pools::of(here), false, false, Reject(NotRestored)),
+            (large, Pools::of(there), false, false, Reject(NotRestored)),
+            (1, Pools::of(here), true, true, Reject(Unchanged)),
+            (large, Pools::of(there), false, true, Reject(Unchanged)),
+        ];
+        for (size, lies_in, readable, changes_nothing, expected) in table {
+            let wanted_in = here;
+            let facts = CopyFacts { size, lies_in, wanted_in, readable, changes_nothing };
+            assert_eq!(plan(facts), expected, "{facts:?}");
+        }
+    }
+}

@@ -23,6 +23,11 @@ pub enum Operation {
         at: Place,
         size: usize,
     },
+    /// A put in one part, beside a part that is left out, and one that is replaced.
+    PutInParts {
+        at: Place,
+        size: usize,
+    },
     /// Breaks off before the last byte.
     CutPut {
         at: Place,
@@ -93,7 +98,7 @@ fn effect(state: &State, number: u64, operation: &Operation) -> Effect {
             Effect::Bucket(bucket, false)
         }
         Operation::DeleteBucket(_) => Effect::None,
-        Operation::Put { at, size } => {
+        Operation::Put { at, size } | Operation::PutInParts { at, size } => {
             Effect::Key(*at, Some(Object::of(&body(number, *size), &mark(number))))
         }
         Operation::Copy { from, to, replace } => {
@@ -196,6 +201,8 @@ pub fn plan(seed: u64, groups: usize) -> Vec<Group> {
         Operation::Delete((one, "e")),
         Operation::Delete((two, "e")),
         Operation::CutPut { at: (one, "e"), size: 1_300_000 },
+        Operation::PutInParts { at: (one, "f"), size: 20_000 },
+        Operation::Copy { from: (one, "f"), to: (two, "f"), replace: false },
         Operation::Collect,
         Operation::Open,
     ];
@@ -261,7 +268,8 @@ impl Planner {
         // Around the inline bound, of several chunks.
         let sizes = [0, 90, 3000, 8000, 16 << 10, (16 << 10) + 1, 20_000, 140_000];
         let size = self.random.one(&sizes);
-        match self.random.below(10) {
+        match self.random.below(12) {
+            10..=11 => (Operation::PutInParts { at, size }, vec![at]),
             0 => (Operation::Delete(at), vec![at]),
             1 => (Operation::CutPut { at, size: size + 600_000 }, vec![at]),
             2..=5 => {

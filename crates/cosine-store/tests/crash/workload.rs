@@ -11,8 +11,8 @@ use bytes::Bytes;
 use cosine_kv::embedded::{Durability, Options};
 use cosine_store::{
     Attributes, Bucket, BucketAcl, BucketName, ByteSource, Collected, Collector, CollectorOptions,
-    CopyRequest, Engines, Error, NewBucket, ObjectAcl, ObjectKey, PutRequest, SourceError,
-    StorageClass, Store, SystemClock, Zones,
+    CompleteRequest, CopyRequest, Engines, Error, NewBucket, NewUpload, ObjectAcl, ObjectKey,
+    PutRequest, SourceError, StorageClass, Store, SystemClock, Zones,
 };
 
 use crate::machine::{MARKS, ROOT};
@@ -95,6 +95,7 @@ async fn perform(store: &Store, number: u64, operation: Operation) {
         Operation::Put { at, size } => {
             put(store, at, number, &mut Bytes::from(plan::body(number, size))).await.unwrap();
         }
+        Operation::PutInParts { at, size } => put_in_parts(store, at, number, size).await.unwrap(),
         Operation::CutPut { at, size } => {
             let mut source = Cut(Bytes::from(plan::body(number, size)));
             let put = put(store, at, number, &mut source).await;
@@ -146,6 +147,30 @@ pub async fn put(
         forbid_overwrite: false,
     };
     store.put(request, source).await.map(drop)
+}
+
+async fn put_in_parts(store: &Store, at: Place, number: u64, size: usize) -> Result<(), Error> {
+    let (bucket, key) = (bucket(store, at.0).await, key(at.1));
+    let new = NewUpload {
+        bucket: bucket.clone(),
+        key: key.clone(),
+        attributes: marked(number),
+        tags: vec![],
+        acl: ObjectAcl::Default,
+        class: StorageClass::Standard,
+        initiator: 0,
+        forbid_overwrite: false,
+    };
+    let id = store.create_upload(new).await?;
+    let upload = store.upload(&bucket, &key, id).await?;
+    let body = Bytes::from(plan::body(number, size));
+    let mut listed = vec![];
+    for (part, mut bytes) in [(1, body.slice(..size / 2)), (2, body.clone()), (1, body)] {
+        let part = store.put_part(upload.clone(), part, None, &mut bytes).await?;
+        listed = vec![(1, Some(part.etag))];
+    }
+    let complete = CompleteRequest { upload, parts: listed, forbid_overwrite: false };
+    store.complete_upload(complete).await.map(drop)
 }
 
 async fn copy(store: &Store, from: Place, to: Place, replace: Option<u64>) {
