@@ -3,7 +3,8 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::sync::LazyLock;
+use std::time::Instant;
 
 use crate::client::{Body, Connection};
 use crate::server::Cosine;
@@ -15,12 +16,14 @@ const COMMITTER: &str = "kv-committer";
 /// In `/proc`, times are in hundredths of a second on any Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
+/// Times are taken from here on.
+static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 /// What was spent from the start up to a moment, or between two of them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Effort {
-    at: Instant,
-    /// Between the two moments.
-    pub elapsed: Duration,
+    /// Seconds that passed.
+    pub seconds: f64,
     /// Commits that happened.
     pub commits: f64,
     /// Commits that were refused, and retried.
@@ -54,8 +57,7 @@ impl Effort {
         };
         let pid = server.pid();
         Ok(Self {
-            at: Instant::now(),
-            elapsed: Duration::ZERO,
+            seconds: BEGIN.elapsed().as_secs_f64(),
             commits: figure("cosine_kv_commits_total")?,
             conflicts: figure("cosine_kv_conflicts_total")?,
             syncs: figure("cosine_kv_sync_seconds_count")?,
@@ -67,32 +69,25 @@ impl Effort {
     }
 
     /// What was spent since then.
-    pub fn since(&self, earlier: &Self) -> Self {
-        Self {
-            at: self.at,
-            elapsed: self.at.saturating_duration_since(earlier.at),
-            commits: self.commits - earlier.commits,
-            conflicts: self.conflicts - earlier.conflicts,
-            syncs: self.syncs - earlier.syncs,
-            sync_seconds: self.sync_seconds - earlier.sync_seconds,
-            server_seconds: self.server_seconds - earlier.server_seconds,
-            committer_seconds: self.committer_seconds - earlier.committer_seconds,
-            client_seconds: self.client_seconds - earlier.client_seconds,
-        }
+    pub fn since(self, earlier: Self) -> Self {
+        self.with(earlier, |now, then| now - then)
     }
 
     /// What was spent in both times together.
-    pub fn and(self, other: &Self) -> Self {
+    pub fn and(self, other: Self) -> Self {
+        self.with(other, |one, two| one + two)
+    }
+
+    fn with(self, other: Self, join: impl Fn(f64, f64) -> f64) -> Self {
         Self {
-            at: self.at,
-            elapsed: self.elapsed + other.elapsed,
-            commits: self.commits + other.commits,
-            conflicts: self.conflicts + other.conflicts,
-            syncs: self.syncs + other.syncs,
-            sync_seconds: self.sync_seconds + other.sync_seconds,
-            server_seconds: self.server_seconds + other.server_seconds,
-            committer_seconds: self.committer_seconds + other.committer_seconds,
-            client_seconds: self.client_seconds + other.client_seconds,
+            seconds: join(self.seconds, other.seconds),
+            commits: join(self.commits, other.commits),
+            conflicts: join(self.conflicts, other.conflicts),
+            syncs: join(self.syncs, other.syncs),
+            sync_seconds: join(self.sync_seconds, other.sync_seconds),
+            server_seconds: join(self.server_seconds, other.server_seconds),
+            committer_seconds: join(self.committer_seconds, other.committer_seconds),
+            client_seconds: join(self.client_seconds, other.client_seconds),
         }
     }
 }

@@ -254,7 +254,9 @@ ENCODINGS: dict[str, tuple[str, Callable[[str], str]]] = {
 
 @pytest.mark.parametrize("form", ACCEPTED.values(), ids=ACCEPTED.keys())
 @pytest.mark.parametrize(("key", "encode"), ENCODINGS.values(), ids=ENCODINGS.keys())
-def test_c10_c11_c12_c13_c14_c18_c19_c21_c23_forms_of_the_source(server: Server, bucket: str, form: str, key: str, encode: Callable[[str], str]) -> None:
+def test_c10_c11_c12_c13_c14_c18_c19_c21_c23_forms_of_the_source(
+    server: Server, bucket: str, form: str, key: str, encode: Callable[[str], str]
+) -> None:
     """C10 to C23: every form names exactly one object; its look-alikes are not taken."""
     server.send("PUT", "/" + key, bucket=bucket, body=CONTENT).expect(200)
     for decoy in {"a b", "a/b", "A", "what", "b//./c", "b/c", "+"} - {key}:
@@ -350,7 +352,9 @@ def test_c17_acceleration_hosts(server: Server, with_source: str, host: str) -> 
     ("name", "codes"),
     [("key", ("NoSuchKey", "NoSuchCopySource")), ("bucket", ("NoSuchBucket", "NoSuchCopySource"))],
 )
-def test_c34_c35_a_missing_source(server: Server, bucket: str, name: str, codes: tuple[str, ...], existing: bool) -> None:
+def test_c34_c35_a_missing_source(
+    server: Server, bucket: str, name: str, codes: tuple[str, ...], existing: bool
+) -> None:
     """C34, C35: 404, and the destination is untouched."""
     if existing:
         server.send("PUT", "/copy", bucket=bucket, headers={"x-cos-meta-a": "1"}, body=b"kept").expect(200)
@@ -419,7 +423,9 @@ def with_metadata(server: Server, bucket: str) -> str:
 
 @pytest.mark.parametrize("directive", [None, "Copy", "COPY", "copy"])
 @pytest.mark.parametrize("sent", [{}, REQUEST_METADATA, {"Cache-Control": ""}], ids=["none", "some", "node"])
-def test_c60_c63_c64_metadata_is_copied(server: Server, with_metadata: str, directive: str | None, sent: dict[str, str]) -> None:
+def test_c60_c63_c64_metadata_is_copied(
+    server: Server, with_metadata: str, directive: str | None, sent: dict[str, str]
+) -> None:
     """C60, C63, C64: Copy is the default, takes everything and ignores what the request says."""
     headers = dict(sent) if directive is None else {**sent, "x-cos-metadata-directive": directive}
     copy(server, with_metadata, source_of(with_metadata), headers).expect(200)
@@ -516,9 +522,7 @@ def class_of(server: Server, bucket: str, key: str) -> str:
 
 @pytest.mark.parametrize("target", [None, *WARM])
 @pytest.mark.parametrize("source", WARM)
-def test_c75_c85_c91_classes(
-    server: Server, client: CosS3Client, bucket: str, source: str, target: str | None
-) -> None:
+def test_c75_c85_c91_classes(server: Server, client: CosS3Client, bucket: str, source: str, target: str | None) -> None:
     """Between any two of them; the source's class is never carried over."""
     client.put_object(Bucket=bucket, Key="source", Body=CONTENT, StorageClass=source)
     assert class_of(server, bucket, "source") == source
@@ -619,9 +623,7 @@ def test_c55_c56_any_of_them_together(server: Server, with_source: str, names: t
     """Whichever are sent, a copy proceeds if all of them hold, and not if one fails."""
     modified = server.send("HEAD", "/source", bucket=with_source).headers["Last-Modified"]
     for values in itertools.product([HOLDS, FAILS], repeat=len(names)):
-        headers = {
-            name: modified if values[at][name] == SAME else values[at][name] for at, name in enumerate(names)
-        }
+        headers = {name: modified if values[at][name] == SAME else values[at][name] for at, name in enumerate(names)}
         server.send("PUT", "/copy", bucket=with_source, body=b"before").expect(200)
         answer = copy(server, with_source, source_of(with_source), headers)
         if FAILS in values:

@@ -96,9 +96,7 @@ def test_space_comes_back(cosine: Cosine, data: Path) -> None:
     # The grace is an hour: nothing has left the disk, and a run that keeps it takes nothing away.
     admin(cosine, data.parent, "gc", "run")
     assert disk_use(data / "blobs") >= full
-    waiting = wait_for(
-        lambda: admin(cosine, data.parent, "gc", "status"), lambda found: found["doomed"]["blobs"] == 10
-    )
+    waiting = wait_for(lambda: admin(cosine, data.parent, "gc", "status"), lambda found: found["doomed"]["blobs"] == 10)
     assert waiting["doomed"]["bytes"] == 10 * MIB
 
     collect(cosine, data.parent)
@@ -237,7 +235,9 @@ def test_the_scrub_finds_a_flipped_byte_by_itself(data: Path) -> None:
         assert told == {(*place, entry["version"]) for place, entry in found.items()}
         assert all(line["level"] == "ERROR" for line in lines)
         assert cosine.samples()[key("damaged_contents")] == 1
-        ran = run_cosine("admin", "scrub", "status", "--endpoint", f"http://{cosine.address}", cwd=data.parent, env=KEYS)
+        ran = run_cosine(
+            "admin", "scrub", "status", "--endpoint", f"http://{cosine.address}", cwd=data.parent, env=KEYS
+        )
         assert f"DAMAGED: {bucket}/copy (version {found[bucket, 'copy']['version']}): " in ran.stdout
 
         client.put_object(Bucket=bucket, Key="a/b", Body=body)

@@ -19,7 +19,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from qcloud_cos.cos_exception import CosServiceError
 
-from harness import SECRET_ID, SECRET_KEY, Answer, Server, bucket_host, read_answer, read_interim, unique_bucket
+from harness import SECRET_ID, SECRET_KEY, Answer, bucket_host, read_answer, read_interim, unique_bucket
 from program import KEYS, Cosine, serve_arguments
 
 DEADLINE = 20.0
@@ -84,9 +84,7 @@ def test_requests_are_counted_by_operation_status_and_code(cosine: Watched) -> N
     client.create_bucket(Bucket=bucket)
     for name in ("a", "b", "c"):
         client.put_object(Bucket=bucket, Key=name, Body=b"x" * 1000)
-    client.copy_object(
-        Bucket=bucket, Key="d", CopySource={"Bucket": bucket, "Key": "a", "Region": "ap-guangzhou"}
-    )
+    client.copy_object(Bucket=bucket, Key="d", CopySource={"Bucket": bucket, "Key": "a", "Region": "ap-guangzhou"})
     assert client.get_object(Bucket=bucket, Key="a")["Body"].get_raw_stream().read() == b"x" * 1000
     client.get_object(Bucket=bucket, Key="a", Range="bytes=0-9")["Body"].get_raw_stream().read()
     with pytest.raises(CosServiceError):

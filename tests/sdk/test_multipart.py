@@ -7,7 +7,7 @@ import io
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,14 +160,6 @@ def at_once(count: int, work: Callable[[int], Answer]) -> list[Answer]:
 def together(*works: Callable[[], Answer]) -> list[Answer]:
     """The answers to different requests that begin together."""
     return at_once(len(works), lambda number: works[number]())
-
-
-@pytest.fixture
-def bucket(server: Server, bucket: str) -> Iterator[str]:
-    """A bucket whose uploads are given up after the test, since it is not deleted while it has any."""
-    yield bucket
-    for upload in uploads_in(server, bucket):
-        upload.abort().expect(204)
 
 
 @pytest.fixture
@@ -734,7 +726,7 @@ def sdk_page(
 
 
 @pytest.fixture(scope="module")
-def many_uploads(server: Server, module_buckets: Callable[..., str]) -> Iterator[tuple[str, list[Entry]]]:
+def many_uploads(server: Server, module_buckets: Callable[..., str]) -> tuple[str, list[Entry]]:
     """A bucket with one to three uploads of every key, and with objects, which are none."""
     bucket = module_buckets()
     made = [
@@ -744,9 +736,7 @@ def many_uploads(server: Server, module_buckets: Callable[..., str]) -> Iterator
     ]
     for key in ["a", "a/0", "z"]:
         server.send("PUT", "/" + key, bucket=bucket, body=b"an object").expect(200)
-    yield bucket, [(upload.key, upload.id) for upload in made]
-    for upload in made:
-        upload.abort().expect(204)
+    return bucket, [(upload.key, upload.id) for upload in made]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 1000])

@@ -179,7 +179,15 @@ def test_a_pool_is_where_it_was(tmp_path: Path) -> None:
     other = tmp_path / "second"
     other.mkdir()
     ran = run_cosine(
-        "serve", "--data", str(other), "--listen", "127.0.0.1:0", "--config", str(config(tmp_path)), cwd=tmp_path, env=KEYS
+        "serve",
+        "--data",
+        str(other),
+        "--listen",
+        "127.0.0.1:0",
+        "--config",
+        str(config(tmp_path)),
+        cwd=tmp_path,
+        env=KEYS,
     )
     assert ran.returncode != 0 and "another store" in ran.stderr
 

@@ -237,7 +237,7 @@ def impostor(answer: bytes) -> Iterator[int]:
 
 def head(length: int, crc64: int = 0) -> bytes:
     return (
-        f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nETag: \"{'0' * 32}\"\r\n"
+        f'HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nETag: "{"0" * 32}"\r\n'
         f"Last-Modified: Fri, 10 Apr 2020 18:20:30 GMT\r\nx-cos-hash-crc64ecma: {crc64}\r\n\r\n"
     ).encode()
 

@@ -69,10 +69,13 @@ def test_the_answers(server: Server, tagged: str) -> None:
     assert answer.body == b""
     got = server.send("GET", "/k", bucket=tagged, query={"tagging": ""}).expect(200)
     assert got.headers["content-type"] == "application/xml"
-    assert got.body.split() == (
-        b'<?xml version="1.0" encoding="UTF-8"?> <Tagging> <TagSet> <Tag> <Key>a</Key> <Value>1</Value>'
-        b" </Tag> </TagSet> </Tagging>"
-    ).split()
+    assert (
+        got.body.split()
+        == (
+            b'<?xml version="1.0" encoding="UTF-8"?> <Tagging> <TagSet> <Tag> <Key>a</Key> <Value>1</Value>'
+            b" </Tag> </TagSet> </Tagging>"
+        ).split()
+    )
     assert server.send("DELETE", "/k", bucket=tagged, query={"tagging": ""}).expect(204).body == b""
 
 
