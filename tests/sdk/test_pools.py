@@ -73,6 +73,20 @@ def test_a_class_lies_in_its_pool(tmp_path: Path) -> None:
     assert is_sound(tmp_path)["counts"]["blobs"] >= 1
 
 
+def test_c108_c152_no_byte_moves_for_a_copy_that_is_refused(tmp_path: Path) -> None:
+    """What is known before the answer begins has its ordinary status, where bytes would move too."""
+    with with_pool(tmp_path) as cosine:
+        bucket = unique_bucket()
+        cosine.send("PUT", bucket=bucket).expect(200)
+        cosine.send("PUT", "/hot", bucket=bucket, body=LARGE).expect(200)
+        cosine.send("PUT", "/there", bucket=bucket, body=b"kept").expect(200)
+        guarded = {"x_cos_storage_class": "STANDARD_IA", "x_cos_forbid_overwrite": "true"}
+        copy(cosine, bucket, "hot", "there", **guarded).expect(409, "FileAlreadyExists")
+        assert cosine.send("GET", "/there", bucket=bucket).expect(200).body == b"kept"
+        assert blobs(tmp_path / "cold") == []
+        assert copy(cosine, bucket, "hot", "free", **guarded).expect(200).xml.tag == "CopyObjectResult"
+
+
 def test_an_inline_object_never_moves(tmp_path: Path) -> None:
     with with_pool(tmp_path) as cosine:
         bucket = unique_bucket()

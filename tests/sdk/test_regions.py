@@ -171,7 +171,7 @@ def test_c152_refusals_have_their_ordinary_status(here: Cosine, there: Cosine, b
     copy(here, mine, source_of(theirs), x_cos_copy_source_if_match='"other"').expect(412, "PreconditionFailed")
     here.send("PUT", "/old", bucket=mine, region=HERE, body=b"kept").expect(200)
     guarded = copy(here, mine, source_of(theirs), "old", x_cos_forbid_overwrite="true")
-    assert guarded.status == 409 or guarded.code == "FileAlreadyExists"
+    guarded.expect(409, "FileAlreadyExists")
     get(here, mine).expect(404, "NoSuchKey")
     assert get(here, mine, "old").body == b"kept"
 

@@ -45,7 +45,7 @@ WITHOUT = {
     "C125": NO_ENCRYPTION,
     "C131": "policies are not built, and without them no action has a name to test",
     "C132": "there is one account, so nothing is copied between two",
-    "C165": "a copy is counted as one request; read and write are not told apart by bucket yet",
+    "C165": "metrics count a copy as one PutObjectCopy; reads and writes of a bucket are not counted yet",
 }
 
 PYTHON = re.compile(r"^\s*(?:async )?def (test_\w+)", re.MULTILINE)
@@ -64,7 +64,7 @@ def numbers(spans: str) -> list[str]:
     return rows
 
 
-def tests_by_row() -> dict[str, list[str]]:
+def named_after_rows() -> dict[str, list[str]]:
     """The names of tests, of this suite and of the crates, by the rows that they carry."""
     found = defaultdict(list)
     sources = [(path, PYTHON) for path in (ROOT / "tests/sdk").glob("*.py")]
@@ -79,7 +79,7 @@ def tests_by_row() -> dict[str, list[str]]:
 def test_every_row_has_a_test_or_a_reason() -> None:
     rows = [row for spans in ROWS.values() for row in numbers(spans)]
     assert len(set(rows)) == len(rows) == 145
-    found = tests_by_row()
+    found = named_after_rows()
     assert [row for row in rows if row not in found and row not in WITHOUT] == [], "rows without a test"
     assert {row: found[row] for row in WITHOUT if row in found} == {}, "a reason, though there is a test"
     assert {row: names for row, names in found.items() if row not in rows} == {}, "tests of rows that do not exist"

@@ -135,7 +135,8 @@ impl Store {
     /// Plans a copy. Nothing is written yet.
     ///
     /// # Errors
-    /// [`Error::Rejected`], [`Error::Gone`] if the source went meanwhile.
+    /// [`Error::Rejected`], [`Error::Gone`] if the source went meanwhile, [`Error::AlreadyExists`] if
+    /// bytes would move to a key that must not be overwritten.
     pub async fn plan_copy(&self, request: CopyRequest) -> Result<PlannedCopy, Error> {
         self.require_room()?;
         let content = self.content(request.source.content).await?;
@@ -157,6 +158,9 @@ impl Store {
             CopyPlan::Reference => None,
             CopyPlan::Transcode(pool) => Some(pool),
         };
+        if moves_to.is_some() && request.forbid_overwrite {
+            self.may_create(&request.bucket, &request.key).await?;
+        }
         Ok(PlannedCopy { store: self.clone(), request, moves_to })
     }
 

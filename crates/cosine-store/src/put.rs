@@ -27,6 +27,19 @@ pub struct PutRequest {
 }
 
 impl Store {
+    /// Whether an object that must not replace one may be made. The commit decides; this only spares
+    /// moving bytes for one that is sure to be refused, and tells it before an answer has begun.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`].
+    pub async fn may_create(&self, bucket: &Bucket, key: &ObjectKey) -> Result<(), Error> {
+        let guarded = !bucket.keeps_versions();
+        if guarded && self.key_state(bucket.uid(), key).await?.current.is_some() {
+            return Err(Error::AlreadyExists);
+        }
+        Ok(())
+    }
+
     /// Stores an object. It is visible, whole, when this returns, and not before.
     ///
     /// # Errors
@@ -38,12 +51,8 @@ impl Store {
         source: &mut dyn ByteSource,
     ) -> Result<Version, Error> {
         self.require_room()?;
-        if request.forbid_overwrite && !request.bucket.keeps_versions() {
-            // The commit decides; this only spares the sender a body that is sure to be refused.
-            let state = self.key_state(request.bucket.uid(), &request.key).await?;
-            if state.current.is_some() {
-                return Err(Error::AlreadyExists);
-            }
+        if request.forbid_overwrite {
+            self.may_create(&request.bucket, &request.key).await?;
         }
         let content = self.receive(source, self.pool_of(request.class)).await?;
         if request.md5.is_some_and(|announced| announced != content.md5) {

@@ -19,7 +19,7 @@ impl ByteRange {
             // A number too large for us is beyond the end of every object.
             digits.then(|| text.parse::<u64>().unwrap_or(u64::MAX))
         };
-        match (first.trim(), last.trim()) {
+        match (first, last) {
             ("", last) => number(last).map(ByteRange::Suffix),
             (first, "") => Some(ByteRange::From(number(first)?, None)),
             (first, last) => {
@@ -64,6 +64,8 @@ mod tests {
             ("items=0-1", None),
             ("bytes=+1-2", None),
             ("bytes=-", None),
+            ("bytes= 0-3", None),
+            ("bytes=0 -3", None),
         ];
         for (header, expected) in table {
             let actual = ByteRange::parse(header).map(|range| range.resolve(10));

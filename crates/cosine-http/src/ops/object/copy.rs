@@ -101,6 +101,9 @@ async fn fetch(api: &Api, copy: PutObjectCopy, remote: &Remote) -> Result<Reply,
     if object.facts.size > MOVED_BYTES_MAX {
         return Err(Code::EntityTooLarge.into());
     }
+    if copy.forbid_overwrite {
+        api.store.may_create(&copy.bucket, &copy.key).await.map_err(store_error)?;
+    }
     let tags = match copy.tags {
         Some(tags) => tags,
         None if object.facts.has_tags => remote.tags(&copy.source, now).await?,
