@@ -98,9 +98,9 @@ impl From<&ContentRecord> for Below {
     }
 }
 
-/// The holders of the slices of a content, as far as it has not let go of them.
+/// The holders of the slices of a content, all of them; none if there is no such content.
 pub async fn holders(kv: &dyn Kv, content: Uid) -> Result<BTreeSet<Uid>, Error> {
-    let mut holders = BTreeSet::new();
+    let (mut holders, mut pages) = (BTreeSet::new(), 0);
     let mut scan = Scan::prefix(&key::pages(content), PAGES);
     loop {
         let page = kv.scan(scan.clone()).await?;
@@ -109,11 +109,20 @@ pub async fn holders(kv: &dyn Kv, content: Uid) -> Result<BTreeSet<Uid>, Error> 
             let slices = PageRecord::decode(&row, &found.value)?.slices;
             holders.extend(slices.iter().map(|slice| slice.holder));
             scan.start = after(&row);
+            pages += 1;
         }
         if !page.more {
-            return Ok(holders);
+            break;
         }
     }
+    let row = key::content(content);
+    if let Some(found) = kv.get(&row).await?
+        && let Body::Slices(ends) = ContentRecord::decode(&row, &found.value)?.body
+        && pages < ends.len()
+    {
+        return Err(Error::Damaged("a page of slices is missing".to_owned()));
+    }
+    Ok(holders)
 }
 
 /// CRC-64/XZ of what `front` covers, followed by these slices.

@@ -122,6 +122,8 @@ async fn verify_slices(
         };
         let page = match PageRecord::decode(&row, &found.value) {
             Err(Error::Damaged(what)) => return Ok(Some(what)),
+            // What a newer program wrote is no damage.
+            Err(Error::NewerFormat { .. }) => return Ok(None),
             page => page?,
         };
         for slice in page.slices {
@@ -144,8 +146,10 @@ async fn verify_slice(kv: &dyn Kv, slice: &Slice) -> Result<Option<&'static str>
     let Some(found) = kv.get(&row).await? else {
         return Ok(Some("a content that it is made of is missing"));
     };
-    let Ok(content) = ContentRecord::decode(&row, &found.value) else {
-        return Ok(Some("the record of a content that it is made of cannot be read"));
+    let content = match ContentRecord::decode(&row, &found.value) {
+        Ok(content) => content,
+        Err(Error::NewerFormat { .. }) => return Ok(None),
+        Err(_) => return Ok(Some("the record of a content that it is made of cannot be read")),
     };
     let whole = (slice.offset, slice.length) == (0, content.size);
     if slice.offset.saturating_add(slice.length) > content.size {

@@ -10,18 +10,23 @@ use crate::record::{EndedUploadRecord, PartRecord, Record};
 use crate::slices::holders;
 use crate::{Error, key};
 
-use super::{Collector, PAGE};
+use super::Collector;
 
 /// So many parts are cleared away in one commit: three rows each.
 const PARTS: usize = 300;
 
 impl Collector {
     /// Clears away the parts of a page of uploads that are over; returns whether there are more.
-    pub(super) async fn clear_ended_uploads(&self) -> Result<bool, Error> {
-        let (ended, more) = self.store.rows(Scan::prefix(&key::all_ended(), PAGE)).await?;
+    pub(super) async fn clear_ended_uploads(&mut self) -> Result<bool, Error> {
+        let (ended, more) = self.ended.next(&self.store).await?;
         for (row, found) in ended {
             let Some(upload) = key::content_uid(&row) else { continue };
-            self.clear(upload, row, found).await?;
+            match self.clear(upload, row, found).await {
+                Err(Error::Damaged(what)) => {
+                    tracing::error!(%upload, what, "parts of an upload that is over stay");
+                }
+                cleared => cleared?,
+            }
         }
         Ok(more)
     }

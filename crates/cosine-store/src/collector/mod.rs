@@ -96,6 +96,7 @@ pub struct Collector {
     /// In which state each run's heartbeat was seen, and since when.
     heard: BTreeMap<RunId, (Option<Revision>, Duration)>,
     sweep: Option<Sweep>,
+    ended: Queue,
     released: Queue,
     doomed: Queue,
 }
@@ -136,9 +137,15 @@ impl Queue {
 impl Collector {
     /// A collector of this store.
     pub fn new(store: Store, options: CollectorOptions) -> Self {
-        let (released, doomed) =
-            (Queue::new(key::all_released(), PAGE), Queue::new(key::all_doomed(), PAGES * PAGE));
-        Self { store, options, heard: BTreeMap::new(), sweep: None, released, doomed }
+        Self {
+            store,
+            options,
+            heard: BTreeMap::new(),
+            sweep: None,
+            ended: Queue::new(key::all_ended(), PAGE),
+            released: Queue::new(key::all_released(), PAGE),
+            doomed: Queue::new(key::all_doomed(), PAGES * PAGE),
+        }
     }
 
     /// Does a bounded piece of work.

@@ -50,8 +50,15 @@ impl Collector {
                 Content::There { ref record, revision, .. }
                     if record.state == ContentState::Removing =>
                 {
-                    done.contents += u64::from(self.take_apart(&case, revision).await?);
-                    done.more = true; // what it let go of
+                    match self.take_apart(&case, revision).await {
+                        Err(Error::Damaged(what)) => {
+                            tracing::error!(content = %case.uid, what, "it cannot be taken apart");
+                        }
+                        gone => {
+                            done.contents += u64::from(gone?);
+                            done.more = true; // what it let go of
+                        }
+                    }
                 }
                 _ => cases.push(case),
             }

@@ -28,8 +28,10 @@ use repair::Mend;
 
 /// Rows are read in pages of this many.
 const PAGE: usize = 1000;
-/// This many findings are kept with their mends; a repair of more takes another run.
+/// This many findings are kept with their mends; a repair of more takes several rounds.
 const FINDINGS_MAX: usize = 10_000;
+/// A repair goes on for so many rounds: what one mends may show what the next has to.
+const REPAIRS_MAX: usize = 4;
 
 /// What to do.
 #[derive(Clone, Copy, Debug, Default)]
@@ -162,14 +164,17 @@ pub async fn fsck(
     options: FsckOptions,
     watch: Watch<'_>,
 ) -> Result<Report, Error> {
-    let report = Check::new(engines, options).run(watch).await?;
-    let mendable = report.findings.iter().any(|finding| finding.mendable);
-    if !options.repair || !mendable || report.is_newer {
-        return Ok(report);
+    let mut report = Check::new(engines, options).run(watch).await?;
+    let mut mended = Vec::new();
+    for _ in 0..REPAIRS_MAX {
+        let mendable = report.findings.iter().any(|finding| finding.mendable);
+        if !options.repair || !mendable || report.is_newer {
+            break;
+        }
+        mended.extend(repair::repair(engines, &report.findings).await?);
+        report = Check::new(engines, options).run(watch).await?;
     }
-    let mended = repair::repair(engines, &report.findings).await?;
-    let again = Check::new(engines, options).run(watch).await?;
-    Ok(Report { mended, ..again })
+    Ok(Report { mended, ..report })
 }
 
 /// A check under way.
@@ -192,6 +197,8 @@ struct Check<'e> {
     uploads_of_parts: BTreeSet<Uid>,
     /// An upload, and the holders of its parts that are slices of an object now.
     kept: (Option<Uid>, BTreeSet<Uid>),
+    /// Whether a content lacks a page: then a reference that nobody holds may be of a slice on it.
+    page_missing: bool,
     /// Runs that are known: what they left unreferenced is for the collector to find.
     runs: BTreeSet<RunId>,
     /// References that versions, slices and parts have.
@@ -215,6 +222,7 @@ impl<'e> Check<'e> {
             upload_unread: false,
             uploads_of_parts: BTreeSet::new(),
             kept: (None, BTreeSet::new()),
+            page_missing: false,
             runs: BTreeSet::new(),
             held: 0,
             counted: 0,

@@ -57,10 +57,16 @@ impl Check<'_> {
     }
 
     pub(super) async fn head(&mut self, key: &[u8], value: &[u8]) -> Checked {
-        HeadRecord::decode(key, value)?;
+        let head = HeadRecord::decode(key, value)?;
         let Some((bucket, name)) = key::place_of(key) else { return Ok(()) };
         let Some(place) = self.place(key, bucket, &name)? else { return Ok(()) };
         let name = ObjectKey::stored(name);
+        if !self.has_null(bucket, &name, &head).await? {
+            let null = self.head_of(bucket, &name).await?.null;
+            let mend = HeadRecord { null, ..head }.put(key.to_vec())?;
+            let what = "it knows a null version that is not there".into();
+            self.find(Flaw::StaleRow, place.clone(), what, Mend::Write(vec![mend]));
+        }
         if self.is_there(&key::current(bucket, &name)).await? {
             return Ok(());
         }
@@ -78,6 +84,24 @@ impl Check<'_> {
         };
         self.find(Flaw::StaleRow, place, what.into(), Mend::Write(writes));
         Ok(())
+    }
+
+    /// Whether there is a version where the head has the null version.
+    async fn has_null(
+        &self,
+        bucket: Uid,
+        name: &ObjectKey,
+        head: &HeadRecord,
+    ) -> Result<bool, Error> {
+        let Some(null) = head.null else { return Ok(true) };
+        let current = key::current(bucket, name);
+        if let Some(found) = self.kv.get(&current).await?
+            // One that cannot be read may be it.
+            && Version::decode(&current, &found.value).map_or(true, |found| found.order == null)
+        {
+            return Ok(true);
+        }
+        self.is_there(&key::old(bucket, name, null)).await
     }
 
     pub(super) async fn version(&mut self, key: &[u8], value: &[u8]) -> Checked {

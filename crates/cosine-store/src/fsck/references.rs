@@ -29,6 +29,11 @@ impl Check<'_> {
             let what = "nobody refers to it, and the collector does not know".into();
             self.find(Flaw::StaleRow, format!("content {uid}"), what, mend);
         }
+        if let (Body::Slices(ends), false) = (&content.body, references.is_empty()) {
+            for (number, _) in (0..).zip(ends) {
+                self.page_missing |= !self.is_there(&key::page(uid, number)).await?;
+            }
+        }
         let Some(blob) = content.body.blob() else { return Ok(()) };
         let reference = key::blob_reference(blob, uid);
         if !self.is_there(&reference).await? {

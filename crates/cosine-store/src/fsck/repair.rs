@@ -9,8 +9,8 @@ use cosine_kv::{Commit, Outcome, Write};
 use crate::damage::objects_of;
 use crate::id::Uid;
 use crate::record::{
-    BucketAcl, BucketAclRecord, DamageRecord, DoomedRecord, FenceRecord, HeartbeatRecord,
-    OverRecord, Record, ReferenceRecord, ReleasedRecord,
+    BucketAcl, BucketAclRecord, DamageRecord, DoomedRecord, EndedUploadRecord, FenceRecord,
+    HeartbeatRecord, OverRecord, Record, ReferenceRecord, ReleasedRecord,
 };
 use crate::{Clock, Engines, Error, SystemClock, key};
 
@@ -43,6 +43,7 @@ impl Mend {
             Some(b'r') => ReferenceRecord {}.put(row)?,
             Some(b's') => BucketAclRecord { acl: BucketAcl::Private }.put(row)?,
             Some(b't') => HeartbeatRecord { at: 0 }.put(row)?,
+            Some(b'w') => EndedUploadRecord {}.put(row)?,
             Some(b'x') => {
                 let what = "its damage was known, and the record of it is damaged".into();
                 return Ok(key::content_uid(key).map_or(Self::No, |uid| Self::Mark(uid, what)));

@@ -34,7 +34,7 @@ impl Check<'_> {
             watch(Progress { phase: "metadata", done: self.report.counts.rows, total: None });
         }
         self.find_stray_parts()?;
-        if self.counted != self.held {
+        if self.counted != self.held && !self.page_missing {
             self.find_stray_references().await?;
         }
         Ok(())

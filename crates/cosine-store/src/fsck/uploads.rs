@@ -1,5 +1,7 @@
 //! Uploads under way, their parts, and those that are over.
 
+use cosine_kv::Write;
+
 use crate::id::Uid;
 use crate::record::{EndedUploadRecord, PartRecord, Record, UploadRecord};
 use crate::slices::holders;
@@ -7,7 +9,7 @@ use crate::{Error, key};
 
 use super::repair::Mend;
 use super::rows::Checked;
-use super::{Check, Flaw};
+use super::{Check, Flaw, hex};
 
 impl Check<'_> {
     /// A part comes before its upload, so its upload is looked for at the end.
@@ -16,9 +18,20 @@ impl Check<'_> {
         let part = PartRecord::decode(key, value)?;
         self.report.counts.parts += 1;
         self.uploads_of_parts.insert(upload);
+        let subject = format!("part {number} of upload {upload}");
+        let is_there = self.is_there(&key::content(part.content)).await?;
+        if !is_there && !self.is_there(&key::damage(part.content)).await? {
+            let what = "its content is missing".to_owned();
+            let mend = Mend::Mark(part.content, what.clone());
+            self.find(Flaw::DamagedObject, subject.clone(), what, mend);
+        }
         // A part that became a slice of an object is one with it until it is cleared away.
-        if !self.is_kept(upload, part.holder).await? {
-            let subject = format!("part {number} of upload {upload}");
+        let is_kept = match self.is_kept(upload, part.holder).await {
+            // The object is told of by itself; what it needs stays.
+            Err(Error::Damaged(_) | Error::NewerFormat { .. }) => true,
+            is_kept => is_kept?,
+        };
+        if !is_kept {
             self.holds(part.content, part.holder, &subject).await?;
         }
         Ok(())
@@ -43,7 +56,11 @@ impl Check<'_> {
     }
 
     pub(super) fn ended(&mut self, key: &[u8], value: &[u8]) -> Checked {
-        self.uploads.extend(key::content_uid(key));
+        let is_new = |uid| self.uploads.insert(uid);
+        if !key::content_uid(key).is_none_or(is_new) {
+            let mend = Mend::Write(vec![Write::Delete(key.to_vec())]);
+            self.find(Flaw::StaleRow, hex(key), "the end of an upload under way".into(), mend);
+        }
         EndedUploadRecord::decode(key, value).map(drop)
     }
 

@@ -1,6 +1,6 @@
 //! The store that all damage is done to: small, real, and sound.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -9,15 +9,17 @@ use bytes::Bytes;
 use cosine_blob::{BlobId, Blobs, Files, PoolId, StoreId, files};
 use cosine_kv::{Commit, Embedded, Found, Kv, Memory, Outcome, Scan, Write};
 use cosine_store::{
-    Attributes, Bucket, BucketAcl, BucketName, Collector, CollectorOptions, CopyRequest, Engines,
-    NewBucket, ObjectAcl, ObjectKey, PutRequest, Scrub, ScrubOptions, StorageClass, Store,
-    SystemClock, Zones,
+    BucketAcl, BucketName, Collector, CollectorOptions, Engines, NewBucket, Scrub, ScrubOptions,
+    Store, SystemClock, VersionId, Zones,
 };
 use tempfile::TempDir;
 
 use crate::block_on;
+use crate::made::{self, PART, UnderWay, append, copy, delete, put};
 
 pub const BUCKET: &str = "one-1250000000";
+/// It keeps older versions.
+pub const VERSIONED: &str = "two-1250000000";
 
 pub type Rows = BTreeMap<Vec<u8>, Bytes>;
 /// Below the directory of blobs; `None` for a directory.
@@ -29,10 +31,31 @@ pub struct Base {
     pub files: Tree,
     pub store: StoreId,
     pub blobs: BTreeMap<BlobId, Bytes>,
-    /// By key.
-    pub objects: BTreeMap<String, Vec<u8>>,
-    /// The blob of an object, by key.
+    pub objects: Objects,
+    /// Those that are not over, by key.
+    pub uploads: BTreeMap<&'static str, UnderWay>,
+    /// The blob of an object, or of a part of one, by name.
     pub blob_of: BTreeMap<String, BlobId>,
+}
+
+/// By name: the key, and what tells older versions apart.
+pub type Objects = BTreeMap<&'static str, Object>;
+
+/// What there is to read.
+pub struct Object {
+    pub bucket: &'static str,
+    pub key: &'static str,
+    /// Of a version that is named.
+    pub id: Option<VersionId>,
+    /// `None` if it is deleted.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Object {
+    /// The current version of a key.
+    pub fn current(key: &'static str, body: Vec<u8>) -> Self {
+        Self { bucket: BUCKET, key, id: None, body: Some(body) }
+    }
 }
 
 /// Made once, on a thread of its own: who asks for it may be in a runtime already.
@@ -42,46 +65,6 @@ pub static BASE: LazyLock<Base> =
 /// Bytes that are all their own.
 pub fn body(seed: usize, size: usize) -> Vec<u8> {
     (0..size).map(|i| (i * 31 + seed * 7 + (i >> 9) * 13) as u8).collect()
-}
-
-pub async fn bucket(store: &Store) -> Bucket {
-    store.bucket(&BucketName::parse(BUCKET).unwrap()).await.unwrap()
-}
-
-pub async fn put(store: &Store, key: &str, body: &[u8]) {
-    let request = PutRequest {
-        bucket: bucket(store).await,
-        key: ObjectKey::parse(key).unwrap(),
-        attributes: Attributes { system: vec![], user: vec![("mark".into(), b"m".to_vec())] },
-        tags: vec![],
-        acl: ObjectAcl::Default,
-        class: StorageClass::Standard,
-        md5: None,
-        forbid_overwrite: false,
-    };
-    store.put(request, &mut Bytes::copy_from_slice(body)).await.unwrap();
-}
-
-async fn copy(store: &Store, from: &str, to: &str) {
-    let (bucket, source_key) = (bucket(store).await, ObjectKey::parse(from).unwrap());
-    let request = CopyRequest {
-        source: store.object(&bucket, &source_key, None).await.unwrap(),
-        source_bucket: bucket.clone(),
-        source_key,
-        source_id: None,
-        bucket,
-        key: ObjectKey::parse(to).unwrap(),
-        attributes: None,
-        tags: None,
-        acl: ObjectAcl::Default,
-        class: StorageClass::Standard,
-        forbid_overwrite: false,
-    };
-    store.plan_copy(request).await.unwrap().run().await.unwrap();
-}
-
-async fn delete(store: &Store, key: &str) {
-    store.delete(&bucket(store).await, &ObjectKey::parse(key).unwrap(), None).await.unwrap();
 }
 
 pub async fn create_bucket(store: &Store, name: &str) {
@@ -119,38 +102,35 @@ pub fn files(directory: &Path) -> Files {
 
 async fn make() -> Base {
     let data = tempfile::tempdir().unwrap();
-    let never = Duration::from_secs(1 << 30);
-    let mut objects = BTreeMap::new();
+    let mut objects = Objects::new();
     let store = Store::open(embedded(data.path()), Arc::new(SystemClock)).await.unwrap();
     create_bucket(&store, BUCKET).await;
-    create_bucket(&store, "two-1250000000").await;
-    // Inline, one chunk, three chunks.
-    let sizes = [("inline", 100), ("empty", 0), ("blob", 20_000), ("large", 300_000)];
-    for (seed, (key, size)) in sizes.into_iter().enumerate() {
-        put(&store, key, &body(seed, size)).await;
-        objects.insert(key.to_owned(), body(seed, size));
-    }
-    for (from, to) in [("inline", "inline copy"), ("blob", "blob copy")] {
-        copy(&store, from, to).await;
-        objects.insert(to.to_owned(), objects[from].clone());
-    }
-    put(&store, "doomed", &body(5, 30_000)).await;
-    put(&store, "released", &body(6, 17_000)).await;
-    put(&store, "marked", &body(7, 18_000)).await;
-    put(&store, "shared", &body(8, 25_000)).await;
-    copy(&store, "shared", "shared copy").await;
-    objects.insert("shared copy".to_owned(), body(8, 25_000));
+    create_bucket(&store, VERSIONED).await;
+    make_simple(&store, &mut objects).await;
+    made::make_versions(&store, &mut objects).await;
+    made::make_parts(&store, &mut objects).await;
+    let uploads = made::make_uploads(&store).await.into_iter().collect();
+    append(&store, "appended", 0, &body(19, 24_000)).await;
+    let aborted = made::begin(&store, "aborted").await;
+    made::put_part(&store, &aborted, 1, &body(20, 27_000)).await;
     let blob_of = blobs_by_size(data.path());
-    // A blob that waits for its grace, ...
-    delete(&store, "doomed").await;
-    collector(&store, never).run().await.unwrap();
+    // A blob that waits for its grace, and an upload that is cleared away, ...
+    delete(&store, (BUCKET, "doomed")).await;
+    collector(&store, Duration::from_secs(1 << 30)).run().await.unwrap();
     // ... damage that is known, and gone with its object as far as anyone can see, ...
     std::fs::remove_file(path_of(data.path(), blob_of["marked"])).unwrap();
     scrub(&store).await;
-    delete(&store, "marked").await;
-    // ... contents that the collector has not looked at, one of them in use still, ...
-    delete(&store, "released").await;
-    delete(&store, "shared").await;
+    delete(&store, (BUCKET, "marked")).await;
+    // ... contents that the collector has not looked at, one of them in use still, one made of
+    // slices, ...
+    delete(&store, (BUCKET, "released")).await;
+    delete(&store, (BUCKET, "shared")).await;
+    append(&store, "appended", 24_000, &body(21, 90)).await;
+    let appended = [body(19, 24_000), body(21, 90)].concat();
+    // ... uploads that are over and not cleared away, of which one became an object, ...
+    made::make_lately(&store, &appended, &mut objects).await;
+    store.abort_upload(&aborted).await.unwrap();
+    objects.insert("appended", Object::current("appended", appended));
     drop(store);
     // ... a run that is over, and what it left in the making.
     let engines = embedded(data.path());
@@ -160,10 +140,32 @@ async fn make() -> Base {
     let rows = rows_of(&*engines.kv).await;
     let (store, blobs) = (engines.blobs.store_id().await.unwrap(), bytes_of(&*engines.blobs).await);
     let files = tree(&data.path().join("blobs"));
-    Base { rows, files, store: store.unwrap(), blobs, objects, blob_of }
+    Base { rows, files, store: store.unwrap(), blobs, objects, uploads, blob_of }
 }
 
-/// Every object here has a size of its own, and so has its file.
+/// Objects of one version, and those that will be deleted.
+async fn make_simple(store: &Store, objects: &mut Objects) {
+    // Inline, one chunk, three chunks.
+    let sizes = [("inline", 100), ("empty", 0), ("blob", 20_000), ("large", 300_000)];
+    for (seed, (key, size)) in sizes.into_iter().enumerate() {
+        put(store, (BUCKET, key), &body(seed, size)).await;
+        objects.insert(key, Object::current(key, body(seed, size)));
+    }
+    for (from, to, seed, size) in
+        [("inline", "inline copy", 0, 100), ("blob", "blob copy", 2, 20_000)]
+    {
+        copy(store, from, to).await;
+        objects.insert(to, Object::current(to, body(seed, size)));
+    }
+    put(store, (BUCKET, "doomed"), &body(5, 30_000)).await;
+    put(store, (BUCKET, "released"), &body(6, 17_000)).await;
+    put(store, (BUCKET, "marked"), &body(7, 18_000)).await;
+    put(store, (BUCKET, "shared"), &body(8, 25_000)).await;
+    copy(store, "shared", "shared copy").await;
+    objects.insert("shared copy", Object::current("shared copy", body(8, 25_000)));
+}
+
+/// Every blob here has a size of its own, and so has its file.
 fn blobs_by_size(data: &Path) -> BTreeMap<String, BlobId> {
     let sizes = [
         ("blob", 20_000),
@@ -172,6 +174,13 @@ fn blobs_by_size(data: &Path) -> BTreeMap<String, BlobId> {
         ("released", 17_000),
         ("marked", 18_000),
         ("shared copy", 25_000),
+        ("doc null", 19_000),
+        ("hidden 1", 22_000),
+        ("sliced", 26_000),
+        ("parts", PART),
+        ("going", 23_000),
+        ("appended", 24_000),
+        ("aborted", 27_000),
     ];
     let mut blobs = BTreeMap::new();
     for (path, content) in tree(&data.join("blobs")) {
@@ -304,9 +313,4 @@ async fn bytes_of(blobs: &dyn Blobs) -> BTreeMap<BlobId, Bytes> {
         all.insert(id, blob.read(0..blob.finished().length).await.unwrap());
     }
     all
-}
-
-/// The contents that a version refers to.
-pub fn live_contents(rows: &Rows) -> BTreeSet<Vec<u8>> {
-    rows.keys().filter(|key| key.starts_with(b"rc")).map(|key| key[2..18].to_vec()).collect()
 }

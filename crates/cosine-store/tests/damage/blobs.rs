@@ -9,9 +9,10 @@ use cosine_store::fsck::Flaw::{DamagedObject, UnexplainedBlob};
 use cosine_store::fsck::{FsckOptions, fsck};
 use cosine_store::{Store, SystemClock};
 
-use crate::base::{BASE, Fixture, body, bucket, files, scrub};
+use crate::base::{BASE, BUCKET, Fixture, body, files, scrub};
 use crate::block_on;
 use crate::check::{Damage, SOUND, check, examine};
+use crate::made::{PART, bucket};
 
 /// Of the object `large`: three chunks, their table, and the trailer.
 const DATA: usize = 300_000;
@@ -76,6 +77,52 @@ fn a_blob_that_is_missing_cut_or_longer_is_found() {
         std::fs::remove_file(large(fixture)).unwrap();
         std::fs::create_dir(large(fixture)).unwrap();
     });
+}
+
+/// The bytes of older versions, of slices, and of parts.
+const OTHERS: [(&str, Damage); 6] = [
+    ("hidden 1", LARGE.costs(&["hidden 1"])),
+    ("parts", LARGE.costs(&["parts"])),
+    ("sliced", LARGE.costs(&["copying", "parts", "sliced"])),
+    ("appended", LARGE.costs(&["appended", "lately"])),
+    ("going", LARGE.costs(&["going"])),
+    // It is known to be damaged until it is gone.
+    ("aborted", LARGE.costs(&[])),
+];
+
+#[test]
+fn damage_of_what_objects_are_made_of_is_theirs() {
+    for (name, damage) in OTHERS {
+        let path = |fixture: &Fixture| fixture.path_of(BASE.blob_of[name]);
+        let missing = Damage { what: name, ..damage };
+        examine_files(missing, |fixture| std::fs::remove_file(path(fixture)).unwrap());
+        let flipped = Damage { shallow: &[], ..missing };
+        examine_files(flipped, |fixture| rewrite(&path(fixture), |bytes| bytes[16_000] ^= 8));
+    }
+    // The eight chunks before are whole.
+    let (_, parts) = OTHERS[1];
+    let late = Damage { what: "late", shallow: &[], ..parts };
+    let path = |fixture: &Fixture| fixture.path_of(BASE.blob_of["parts"]);
+    examine_files(late, |fixture| rewrite(&path(fixture), |bytes| bytes[PART - 1] ^= 8));
+}
+
+/// Also those in which it is not by itself.
+#[test]
+fn damage_of_a_slice_is_told_of_by_the_names_of_all_objects_that_show_it() {
+    let names = [
+        ("hidden 1", "two-1250000000/hidden"),
+        ("sliced", "one-1250000000/parts, one-1250000000/sliced"),
+        ("appended", "one-1250000000/appended, one-1250000000/lately"),
+    ];
+    for (name, subject) in names {
+        block_on(async {
+            let fixture = Fixture::in_files().await;
+            std::fs::remove_file(fixture.path_of(BASE.blob_of[name])).unwrap();
+            let report = check(&fixture.engines(), FsckOptions::default()).await;
+            let [finding] = &report.findings[..] else { panic!("{report:#?}") };
+            assert_eq!(finding.subject, subject);
+        });
+    }
 }
 
 #[test]
@@ -171,7 +218,7 @@ fn damage_is_known_until_it_is_mended() {
         let store = Store::open(fixture.engines(), std::sync::Arc::new(SystemClock)).await.unwrap();
         let version = {
             let key = cosine_store::ObjectKey::parse("large").unwrap();
-            store.object(&bucket(&store).await, &key, None).await.unwrap()
+            store.object(&bucket(&store, BUCKET).await, &key, None).await.unwrap()
         };
         scrub(&store).await;
         let status = store.scrub_status().await.unwrap();

@@ -9,8 +9,9 @@ use cosine_kv::{Embedded, Error, Found, Kv, Revision, Scan};
 use cosine_store::fsck::{FsckOptions, fsck};
 use cosine_store::{Engines, Store, SystemClock};
 
-use crate::base::{BUCKET, Tree, body, create_bucket, files, put, tree};
+use crate::base::{BUCKET, Tree, body, create_bucket, files, tree};
 use crate::block_on;
+use crate::made::put;
 
 /// So small that there are tables, blobs and a journal.
 const OPTIONS: Options = Options {
@@ -43,7 +44,7 @@ fn make(runs: usize) -> Made {
             }
             for n in 0..60 {
                 let size = if n % 2 == 0 { 100 } else { 6000 };
-                put(&store, &format!("{run} {n}"), &body(n, size)).await;
+                put(&store, (BUCKET, &format!("{run} {n}")), &body(n, size)).await;
             }
             rows = rows_of(&kv).await.unwrap();
         }

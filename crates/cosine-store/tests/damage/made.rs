@@ -156,8 +156,7 @@ pub async fn make_uploads(store: &Store) -> Vec<(&'static str, UnderWay)> {
     let etag = put_part(store, &going, 1, &body(17, 23_000)).await;
     let going = UnderWay { id: going.id, etag, body: body(17, 23_000) };
     let etag = copy_part(store, &copying, 1, ("sliced", 100..9_000)).await;
-    let copying =
-        UnderWay { id: copying.id, etag, body: body(15, 26_000)[100..9_000].to_vec() };
+    let copying = UnderWay { id: copying.id, etag, body: body(15, 26_000)[100..9_000].to_vec() };
     vec![("going", going), ("copying", copying)]
 }
 

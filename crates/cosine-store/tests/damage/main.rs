@@ -12,6 +12,8 @@ mod blobs;
 mod check;
 mod engine;
 mod identity;
+mod made;
+mod names;
 mod rows;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

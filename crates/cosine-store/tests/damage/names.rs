@@ -1,7 +1,7 @@
 //! Rows of the sound store, found by the names of what they are of. Keys and records are read by
 //! hand, as `docs/format.md` has them.
 
-use crate::base::{BASE, BUCKET, VERSIONED};
+use crate::base::{BASE, BUCKET, Rows, VERSIONED};
 
 pub type Uid = [u8; 16];
 
@@ -59,12 +59,12 @@ fn nth_old(key: &str, n: usize) -> Vec<u8> {
 /// The row of a version or a delete marker.
 pub fn version_row(name: &str) -> Vec<u8> {
     match name {
+        "faded" => nth_old("faded", 0),
         "doc" | "doc 3" => row(b'k', &[&bucket_uid(VERSIONED), b"doc"]),
         "doc 2" => nth_old("doc", 0),
         "doc null" => nth_old("doc", 1),
         "hidden" => nth_old("hidden", 0),
         "hidden 1" => nth_old("hidden", 1),
-        "faded" => nth_old("faded", 0),
         _ => row(b'k', &[&bucket_uid(BUCKET), name.as_bytes()]),
     }
 }
@@ -83,12 +83,28 @@ fn version_in(name: &str) -> (Uid, u64, Uid) {
 }
 
 pub fn order_of(name: &str) -> u64 {
-    version_in(name).1
+    match name {
+        // A delete marker has nothing in front of it.
+        "hidden" | "faded" => varint(&BASE.rows[&version_row(name)][2..]).0,
+        _ => version_in(name).1,
+    }
 }
 
 /// The content of a version.
 pub fn content_of(name: &str) -> Uid {
     version_in(name).2
+}
+
+pub fn content_row(name: &str) -> Vec<u8> {
+    row(b'c', &[&content_of(name)])
+}
+
+pub fn inline_row(content: Uid) -> Vec<u8> {
+    row(b'i', &[&content])
+}
+
+pub fn released_row(content: Uid) -> Vec<u8> {
+    row(b'q', &[&content])
 }
 
 /// The reference that a version has to its content.
@@ -118,7 +134,11 @@ pub fn upload_uid(key: &str) -> Uid {
 }
 
 pub fn ended_row(upload: &str) -> Vec<u8> {
-    row(b'w', &[&upload_uid(upload)])
+    ended_row_of(upload_uid(upload))
+}
+
+pub fn ended_row_of(upload: Uid) -> Vec<u8> {
+    row(b'w', &[&upload])
 }
 
 pub fn part_row(upload: &str, number: u16) -> Vec<u8> {
@@ -154,6 +174,11 @@ pub fn target_of(reference: &[u8]) -> Uid {
     uid(&reference[2..])
 }
 
+/// What came with the last append.
+pub fn appended_last() -> Uid {
+    target_of(&references_of_slices("appended")[1])
+}
+
 /// What an appendable object was made of before the last append: pages, and nobody needs them.
 pub fn outgrown() -> Uid {
     let is_needed = |content: &Uid| {
@@ -169,4 +194,11 @@ pub fn content_of_blob(name: &str) -> Uid {
     let references = row(b'r', &[b"b", &BASE.blob_of[name].0]);
     let reference = BASE.rows.keys().find(|row| row.starts_with(&references)).unwrap();
     uid(&reference[18..])
+}
+
+/// Whether an older version is the current one in these rows: all of it but that it is one.
+pub fn is_current(old: &[u8], value: &[u8], rows: &Rows) -> bool {
+    let current = row(b'k', &[&old[1..old.len() - 10]]);
+    let fields = |value: &[u8], from: usize| value[from..value.len() - 4].to_vec();
+    rows.get(&current).is_some_and(|current| fields(current, 1) == fields(value, 2))
 }
