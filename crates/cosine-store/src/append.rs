@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cosine_kv::Condition;
 use md5::{Digest, Md5};
+use tracing::Instrument;
 
 use crate::commit::ATTEMPTS_MAX;
 use crate::content::Arrived;
@@ -80,7 +81,13 @@ impl Store {
         if request.md5.is_some_and(|announced| announced != md5) {
             return Err(Error::DigestMismatch);
         }
-        let version = self.publish_grown(request, position, front, arrived, md5).await?;
+        // On a task of its own, as every commit: a caller that goes away stops nothing half done.
+        let store = self.clone();
+        let publish =
+            async move { store.publish_grown(request, position, front, arrived, md5).await };
+        let version = tokio::spawn(publish.in_current_span())
+            .await
+            .map_err(|error| Error::System(error.to_string()))??;
         Ok(Appended { version, md5 })
     }
 
@@ -126,10 +133,11 @@ impl Store {
                 etag: grown_etag(before, md5),
                 crc64: content.0,
                 kind: ObjectKind::Appendable,
-                attributes: before.map_or(&request.attributes, |v| &v.attributes).clone(),
-                tags: before.map_or(&request.tags, |v| &v.tags).clone(),
-                acl: before.map_or(request.acl, |v| v.acl),
-                class: before.map_or(request.class, |v| v.class),
+                // As they are now: they may have been edited while the bytes came.
+                attributes: now.map_or(&request.attributes, |v| &v.attributes).clone(),
+                tags: now.map_or(&request.tags, |v| &v.tags).clone(),
+                acl: now.map_or(request.acl, |v| v.acl),
+                class: now.map_or(request.class, |v| v.class),
                 forbid_overwrite: false,
                 content: content.1,
             };

@@ -47,7 +47,7 @@ impl Store {
         let key = key::content(content);
         let row = self.kv().get(&key).await?;
         match row.map(|row| ContentRecord::decode(&key, &row.value)).transpose() {
-            Ok(Some(content)) => census.count(content.size, references),
+            Ok(Some(content)) => census.count(&content, references),
             Ok(None) | Err(Error::Damaged(_)) => census.damaged += 1,
             Err(error) => return Err(error),
         }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cosine_blob::{BlobReader, Blobs, CHUNK_BYTES};
-use cosine_kv::{Found, Row, Scan};
+use cosine_blob::{BlobReader, CHUNK_BYTES};
+use cosine_kv::{Found, Revision, Row, Scan};
 
+use crate::commit::ATTEMPTS_MAX;
 use crate::record::{HeadRecord, OldVersion, Record, Version, VersionId};
-use crate::slices::Span;
 use crate::source::{ByteSource, SourceError};
+use crate::spans::{Span, Spans};
 use crate::verify::require_fit;
 use crate::{Bucket, Error, ObjectKey, Store, key};
 
@@ -70,13 +71,36 @@ impl Store {
         key: &ObjectKey,
         id: VersionId,
     ) -> Result<Option<OldVersion>, Error> {
-        let order = match id {
-            VersionId::Order(order) => order,
-            VersionId::Null => match self.null_order(bucket, key).await? {
-                Some(order) => order,
-                None => return Ok(None),
-            },
-        };
+        for _ in 0..ATTEMPTS_MAX {
+            let (order, head) = match id {
+                VersionId::Order(order) => (order, None),
+                VersionId::Null => match self.head(bucket, key).await? {
+                    Some((HeadRecord { null: Some(order), .. }, revision)) => {
+                        (order, Some(revision))
+                    }
+                    _ => return Ok(None),
+                },
+            };
+            let found = self.version_at(bucket, key, order).await?;
+            let found = found.filter(|found| found.id() == id);
+            // That of the id `null` may have got another place meanwhile.
+            let moved = found.is_none()
+                && head.is_some()
+                && self.head(bucket, key).await?.map(|(_, revision)| revision) != head;
+            if !moved {
+                return Ok(found);
+            }
+        }
+        Err(Error::Busy)
+    }
+
+    /// The version or delete marker in a place of the order of its key.
+    async fn version_at(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        order: u64,
+    ) -> Result<Option<OldVersion>, Error> {
         let (current, old) = (key::current(bucket.uid(), key), key::old(bucket.uid(), key, order));
         let scans = vec![Scan::prefix(&current, 1), Scan::prefix(&old, 1)];
         let mut pages = self.kv().scan_together(scans).await?.into_iter();
@@ -88,7 +112,17 @@ impl Store {
             }
             (None, None) => return Ok(None),
         };
-        Ok(Some(found).filter(|found| found.order() == order && found.id() == id))
+        Ok(Some(found).filter(|found| found.order() == order))
+    }
+
+    async fn head(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+    ) -> Result<Option<(HeadRecord, Revision)>, Error> {
+        let head = key::head(bucket.uid(), key);
+        let Some(row) = self.kv().get(&head).await? else { return Ok(None) };
+        Ok(Some((HeadRecord::decode(&head, &row.value)?, row.revision)))
     }
 
     /// The order of the version of a key whose id is `null`.
@@ -97,9 +131,7 @@ impl Store {
         bucket: &Bucket,
         key: &ObjectKey,
     ) -> Result<Option<u64>, Error> {
-        let head = key::head(bucket.uid(), key);
-        let Some(row) = self.kv().get(&head).await? else { return Ok(None) };
-        Ok(HeadRecord::decode(&head, &row.value)?.null)
+        Ok(self.head(bucket, key).await?.and_then(|(head, _)| head.null))
     }
 
     /// Opens a range of a version's bytes.
@@ -120,9 +152,7 @@ impl Store {
         if range.is_empty() {
             return Ok(ObjectReader::default());
         }
-        let mut spans = self.spans(content, range).await?;
-        spans.reverse();
-        Ok(ObjectReader { blobs: Some(Arc::clone(&self.inner.blobs)), lens, spans, open: None })
+        Ok(ObjectReader { lens, spans: Some(self.spans(content, range).await?), open: None })
     }
 }
 
@@ -139,10 +169,9 @@ pub type Lens = fn(Arc<dyn BlobReader>) -> Arc<dyn BlobReader>;
 /// Reads a range of an object, piece by verified piece.
 #[derive(Debug, Default)]
 pub struct ObjectReader {
-    blobs: Option<Arc<dyn Blobs>>,
     lens: Option<Lens>,
-    /// The first one to read is last.
-    spans: Vec<Span>,
+    /// Where the bytes lie that come next; `None` for an empty range.
+    spans: Option<Spans>,
     open: Option<(Arc<dyn BlobReader>, Range<u64>)>,
 }
 
@@ -162,10 +191,12 @@ impl ObjectReader {
                 range.start = piece.end;
                 return Ok(Some(bytes));
             }
-            match (self.spans.pop(), &self.blobs) {
-                (Some(Span::Inline(bytes)), _) => return Ok(Some(bytes)),
-                (Some(Span::Blob { blob, whole, range }), Some(blobs)) => {
-                    let reader = blobs.open(blob).await?;
+            let Some(spans) = &mut self.spans else { return Ok(None) };
+            match spans.next().await? {
+                None => return Ok(None),
+                Some(Span::Inline(bytes)) => return Ok(Some(bytes)),
+                Some(Span::Blob { blob, whole, range }) => {
+                    let reader = spans.store().blobs().open(blob).await?;
                     require_fit(blob, whole, reader.finished())?;
                     let reader = match self.lens {
                         Some(lens) => lens(reader),
@@ -173,7 +204,6 @@ impl ObjectReader {
                     };
                     self.open = Some((reader, range));
                 }
-                _ => return Ok(None),
             }
         }
     }

@@ -36,6 +36,7 @@ mod run;
 mod scrub;
 mod slices;
 mod source;
+mod spans;
 mod symlink;
 mod tags;
 mod upload;

@@ -274,11 +274,11 @@ pub struct ScrubRecord {
 /// Contents, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Census {
-    /// Contents that a version refers to.
+    /// Contents that a version, a slice or a part refers to.
     pub live: u64,
-    /// Bytes in them, each counted once.
+    /// Bytes in them, each counted once: those of what is made of slices lie in what it is made of.
     pub live_bytes: u64,
-    /// Live contents that more than one version refers to.
+    /// Live contents that are referred to more than once.
     pub shared: u64,
     /// Bytes that copies would take if they did not share.
     pub shared_bytes: u64,

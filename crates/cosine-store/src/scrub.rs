@@ -12,6 +12,7 @@ use cosine_kv::{Commit, Condition, Outcome, Row, Scan, Write};
 
 use crate::damage::{self, Damage};
 use crate::id::Uid;
+use crate::list::after;
 use crate::record::{Census, ContentRecord, DamageRecord, Record, ScrubRecord};
 use crate::verify::{Depth, Pace, verify};
 use crate::{Error, Store, key, run};
@@ -20,6 +21,8 @@ use crate::{Error, Store, key, run};
 const CONTENTS: usize = 64;
 /// ... or this many bytes.
 const BYTES: u64 = 16 << 20;
+/// References are counted in pages of this many.
+const REFERENCES: usize = 1000;
 /// What looking at a content costs beside its bytes.
 const CONTENT_COST: u64 = 4096;
 
@@ -129,7 +132,7 @@ impl Scrub {
         pace.keep(CONTENT_COST).await;
         let unchanged = Condition::Unchanged(key.to_vec(), row.revision);
         let prefix = key::content_references(uid);
-        let references = self.store.kv().scan(Scan::prefix(&prefix, usize::MAX)).await?.found.len();
+        let references = self.count_rows(&prefix).await?;
         if references == 0 {
             self.remember(uid, unchanged, None).await?; // it goes, whole or not
             return Ok(0);
@@ -138,16 +141,29 @@ impl Scrub {
             Ok(content) => {
                 let (kv, blobs) = (self.store.kv(), self.store.blobs());
                 let wrong = verify(kv, blobs, (uid, &content), (Depth::Bytes, pace)).await?;
+                seen.count(&content, references);
                 (content.size, wrong)
             }
             Err(Error::Damaged(what)) => (0, Some(what)),
             Err(error) => return Err(error),
         };
-        seen.count(size, references as u64);
         if self.remember(uid, unchanged, wrong).await? {
             seen.damaged += 1;
         }
         Ok(size)
+    }
+
+    /// How many rows have this prefix: a content may have millions of references.
+    async fn count_rows(&self, prefix: &[u8]) -> Result<u64, Error> {
+        let (mut count, mut scan) = (0, Scan::prefix(prefix, REFERENCES));
+        loop {
+            let (rows, more) = self.store.rows(scan.clone()).await?;
+            count += rows.len() as u64;
+            match rows.last() {
+                Some((last, _)) if more => scan.start = after(last),
+                _ => return Ok(count),
+            }
+        }
     }
 
     /// Remembers damage, or forgets it if the content is whole. A content that the collector was at
@@ -205,10 +221,12 @@ impl ScrubRecord {
 }
 
 impl Census {
-    /// Counts a content of `size` bytes that so many versions refer to.
-    pub(crate) fn count(&mut self, size: u64, references: u64) {
+    /// Counts a content that so many versions, slices and parts refer to. The bytes of one that is made
+    /// of slices are those of what it is made of.
+    pub(crate) fn count(&mut self, content: &ContentRecord, references: u64) {
+        let size = content.size;
         self.live += 1;
-        self.live_bytes += size;
+        self.live_bytes += if content.is_leaf() { size } else { 0 };
         if references > 1 {
             self.shared += 1;
             self.shared_bytes += size.saturating_mul(references - 1);

@@ -17,6 +17,7 @@ use crate::list::after;
 use crate::record::{
     Body, ContentRecord, ContentState, PageEnd, PageRecord, Pools, Record, ReferenceRecord, Slice,
 };
+use crate::spans::within;
 use crate::{Error, Store, key};
 
 /// A page holds this many slices: some 13 KB.
@@ -130,15 +131,6 @@ fn combine(front: u64, slices: &[Slice]) -> u64 {
     slices.iter().fold(front, |crc64, s| crc64_combine(crc64, s.crc64, s.length))
 }
 
-/// A run of bytes in the one place where it lies.
-#[derive(Clone, Debug)]
-pub enum Span {
-    /// Bytes that were in a row, verified.
-    Inline(Bytes),
-    /// A range of a blob that was of this size and checksum.
-    Blob { blob: BlobId, whole: cosine_blob::Finished, range: Range<u64> },
-}
-
 /// What it takes to refer to a content that is there.
 #[derive(Debug)]
 pub struct Shared {
@@ -184,37 +176,8 @@ impl Store {
         Ok(Shared { record, condition, pardon })
     }
 
-    /// Where a range of a content lies, in order. It stays there for the collector's grace, whatever
-    /// becomes of the content.
-    pub(crate) async fn spans(&self, content: Uid, range: Range<u64>) -> Result<Vec<Span>, Error> {
-        let mut spans = Vec::new();
-        let mut open = vec![(content, range)];
-        while let Some((uid, range)) = open.pop() {
-            let record = self.content(uid).await?;
-            if range.end > record.size {
-                return Err(Error::Damaged("a slice ends behind its content".to_owned()));
-            }
-            match &record.body {
-                Body::Inline => {
-                    let bytes = self.inline(uid, &record).await?;
-                    spans.push(Span::Inline(bytes.slice(range.start as usize..range.end as usize)));
-                }
-                Body::Blob { id, .. } => {
-                    let whole = cosine_blob::Finished { length: record.size, crc64: record.crc64 };
-                    spans.push(Span::Blob { blob: BlobId(*id), whole, range });
-                }
-                Body::Slices(ends) => {
-                    let slices = self.slices(uid, ends, &range).await?;
-                    let part = |(slice, part): &(Slice, Range<u64>)| (slice.content, part.clone());
-                    open.extend(slices.iter().rev().map(part));
-                }
-            }
-        }
-        Ok(spans)
-    }
-
     /// The bytes of an inline content.
-    async fn inline(&self, uid: Uid, record: &ContentRecord) -> Result<Bytes, Error> {
+    pub(crate) async fn inline(&self, uid: Uid, record: &ContentRecord) -> Result<Bytes, Error> {
         let row = self.kv().get(&key::inline(uid)).await?;
         let bytes = row.ok_or(Error::Gone)?.value;
         if crc64(&bytes) != record.crc64 || bytes.len() as u64 != record.size {
@@ -234,15 +197,7 @@ impl Store {
         let mut begin = 0;
         for (number, page) in (0..).zip(ends) {
             if begin < range.end && range.start < page.end {
-                let mut at = begin;
-                for slice in self.page(uid, number).await? {
-                    let (from, to) = (range.start.max(at), range.end.min(at + slice.length));
-                    if from < to {
-                        let place = |byte: u64| byte - at + slice.offset;
-                        found.push((slice, place(from)..place(to)));
-                    }
-                    at += slice.length;
-                }
+                found.extend(within(self.page(uid, number).await?, begin, range));
             }
             begin = page.end;
         }

@@ -13,14 +13,12 @@ impl Collector {
     /// final: a reference is only ever taken through a live content that holds one.
     pub(super) async fn delete_doomed(&mut self) -> Result<Collected, Error> {
         let (rows, more) = self.doomed.next(&self.store).await?;
-        let grace = u64::try_from(self.options.grace.as_micros()).unwrap_or(u64::MAX);
-        let now = self.store.now();
         let (mut due, mut steps) = (Vec::new(), Vec::new());
         let mut all_due = true;
         for (key, row) in rows {
             let (at, blob) = key::doom_of(&key)
                 .ok_or_else(|| Error::Damaged("a row of a doomed blob names none".into()))?;
-            if at.saturating_add(grace) > now {
+            if !self.grace_has_passed(at) {
                 all_due = false;
                 self.doomed.rewind();
                 break;

@@ -25,10 +25,13 @@ impl Collector {
                 Err(Error::Damaged(what)) => {
                     tracing::error!(%upload, what, "parts of an upload that is over stay");
                 }
-                cleared => cleared?,
+                cleared => {
+                    cleared?;
+                    self.ended.worked = true;
+                }
             }
         }
-        Ok(more)
+        Ok(more && self.ended.worked)
     }
 
     async fn clear(&self, upload: Uid, row: Vec<u8>, found: Row) -> Result<(), Error> {

@@ -39,7 +39,7 @@ const PAGES: usize = 10;
 /// How patient a collector is.
 #[derive(Clone, Copy, Debug)]
 pub struct CollectorOptions {
-    /// A doomed blob stays this long: longer than the longest read, and than the age of any backup
+    /// A doomed blob stays this long, and so do the slices of a content that goes: longer than the longest read, and than the age of any backup
     /// of the metadata that may ever be restored.
     pub grace: Duration,
     /// A run that has not been heard of for this long is over. Measured by this process's own
@@ -108,24 +108,25 @@ struct Queue {
     prefix: Vec<u8>,
     start: Vec<u8>,
     page: usize,
+    /// Whether anything was done since the rows were last asked for at their head.
+    worked: bool,
 }
 
 impl Queue {
     fn new(prefix: Vec<u8>, page: usize) -> Self {
-        Self { start: prefix.clone(), prefix, page }
+        Self { start: prefix.clone(), prefix, page, worked: false }
     }
 
-    /// The next page, and whether there may be more to look at: behind it, or in front of where it
-    /// began.
+    /// The next page, and whether there is more behind it.
     async fn next(&mut self, store: &Store) -> Result<(Vec<(Vec<u8>, Row)>, bool), Error> {
-        let began_at_head = self.start == self.prefix;
+        self.worked &= self.start != self.prefix;
         let scan = Scan { start: self.start.clone(), ..Scan::prefix(&self.prefix, self.page) };
         let (rows, more) = store.rows(scan).await?;
         self.start = match rows.last() {
             Some((last, _)) if more => [&last[..], &[0]].concat(),
             _ => self.prefix.clone(),
         };
-        Ok((rows, more || !began_at_head))
+        Ok((rows, more))
     }
 
     /// The next page is the first one again.
@@ -148,6 +149,12 @@ impl Collector {
         }
     }
 
+    /// Whether the grace has passed since then: microseconds since 1970 UTC.
+    fn grace_has_passed(&self, since: u64) -> bool {
+        let grace = u64::try_from(self.options.grace.as_micros()).unwrap_or(u64::MAX);
+        since.saturating_add(grace) <= self.store.now()
+    }
+
     /// Does a bounded piece of work.
     ///
     /// # Errors
@@ -160,11 +167,11 @@ impl Collector {
             let is_last = !page.more;
             done += page;
             if is_last {
-                done.more = false;
                 break;
             }
         }
-        done.more |= more_ended;
+        // What was done may have let go of more; where all wait for their grace, so does the next tick.
+        done.more = self.released.worked || more_ended;
         done += self.delete_doomed().await?;
         done += self.end_silent_runs().await?;
         done += self.sweep_orphans().await?;

@@ -1,8 +1,9 @@
 //! Contents that lost a reference: condemned, looked at again, removed.
 //!
 //! A content of one place is removed in one commit. One that is made of slices is taken apart: it lets go
-//! of them page by page, each in a commit of its own, and of its row last. From the first of these on
-//! nobody can refer to it, and whoever finds it in the middle goes on.
+//! of them page by page, each in a commit of its own, and of its row last. Nobody can refer to it by then,
+//! and whoever finds it in the middle goes on. Before the first of these the grace passes: a read finds
+//! where its bytes are page by page, on its way.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +14,7 @@ use crate::id::Uid;
 use crate::publish::let_go;
 use crate::record::{
     Body, ContentRecord, ContentState, DamageRecord, DoomedRecord, PageRecord, Record,
+    ReleasedRecord,
 };
 use crate::{Error, key};
 
@@ -45,8 +47,12 @@ impl Collector {
         let mut done = Collected { more, ..Collected::default() };
         let mut cases = Vec::with_capacity(rows.len());
         for (key, row) in rows {
+            let released_at = ReleasedRecord::decode(&key, &row.value).map_or(0, |row| row.at);
             let case = self.look(key, row).await?;
             match case.found {
+                Content::There { ref record, .. }
+                    if record.state == ContentState::Removing
+                        && !self.grace_has_passed(released_at) => {}
                 Content::There { ref record, revision, .. }
                     if record.state == ContentState::Removing =>
                 {
@@ -56,7 +62,7 @@ impl Collector {
                         }
                         gone => {
                             done.contents += u64::from(gone?);
-                            done.more = true; // what it let go of
+                            self.released.worked = true;
                         }
                     }
                 }
@@ -75,14 +81,17 @@ impl Collector {
                             .extend(self.again(case.uid, case.released, record, condemned).await?);
                     }
                 }
-                Content::There { .. } if taken.is_some() => done.kept += 1,
+                found if taken.is_some() => {
+                    done.kept += u64::from(matches!(found, Content::There { .. }));
+                    self.released.worked = true;
+                }
                 _ => {}
             }
         }
         for (removal, taken) in removals.iter().zip(self.take(&removals).await?) {
             if taken.is_some() {
+                self.released.worked = true;
                 done.contents += u64::from(removal.gone);
-                done.more |= !removal.gone;
                 done.bytes += removal.tally.reclaimed_bytes;
             }
         }
@@ -162,6 +171,8 @@ impl Collector {
             Body::Slices(_) => {
                 let removing = ContentRecord { state: ContentState::Removing, ..record };
                 step.writes.push(removing.put(key)?);
+                let released = released.key().to_vec();
+                step.writes.push(ReleasedRecord { at: self.store.now() }.put(released)?);
                 return Ok(Some(step));
             }
             Body::Inline => {

@@ -27,7 +27,11 @@ impl Check<'_> {
                 let references = Walk::new(self.kv, &key::content_references(uid)).next().await?;
                 let what = match ContentRecord::decode(&key, &row.value) {
                     Ok(content) => {
-                        done += if self.options.deep { content.size } else { 1 };
+                        done += match self.options.deep {
+                            true if content.is_leaf() => content.size,
+                            true => 0,
+                            false => 1,
+                        };
                         let how = (depth, Pace::UNBOUNDED);
                         // What nobody refers to goes, whole or not.
                         match references.is_empty() {

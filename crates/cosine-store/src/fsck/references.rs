@@ -21,7 +21,7 @@ impl Check<'_> {
         let Some(uid) = key::content_uid(key) else { return Ok(()) };
         let content = ContentRecord::decode(key, value)?;
         self.report.counts.contents += 1;
-        self.report.counts.content_bytes += content.size;
+        self.report.counts.content_bytes += if content.is_leaf() { content.size } else { 0 };
         let references = Walk::new(self.kv, &key::content_references(uid)).next().await?;
         let released = key::released(uid);
         if references.is_empty() && !self.is_there(&released).await? {

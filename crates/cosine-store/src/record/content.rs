@@ -24,6 +24,13 @@ pub struct ContentRecord {
     pub body: Body,
 }
 
+impl ContentRecord {
+    /// Whether its bytes are its own: in one place, and not in slices of others.
+    pub fn is_leaf(&self) -> bool {
+        !matches!(self.body, Body::Slices(_))
+    }
+}
+
 /// Whether new references may be taken to a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ContentState {

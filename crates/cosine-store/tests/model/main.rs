@@ -12,14 +12,15 @@ mod promises;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use cosine_kv::{Found, Kv, Outcome, Scan};
 use cosine_store::fsck::{FsckOptions, fsck};
 use cosine_store::{
-    Attributes, Bucket, BucketAcl, BucketName, CopyRequest, Engines, Error, ListOptions,
-    ManualClock, NewBucket, ObjectAcl, ObjectKey, PutRequest, Rejection, StorageClass, Store,
-    Version, Zones,
+    Attributes, Bucket, BucketAcl, BucketName, ByteSource, Collector, CollectorOptions,
+    CopyRequest, Engines, Error, ListOptions, ManualClock, NewBucket, ObjectAcl, ObjectKey,
+    PutRequest, Rejection, SourceError, StorageClass, Store, Version, Zones,
 };
 use proptest::prelude::*;
 

@@ -123,3 +123,121 @@ fn metadata_and_blobs_of_different_stores_do_not_open() {
         world.check_everything().await;
     });
 }
+
+/// A caller that goes away at any moment of an append leaves all of it or nothing, and what was
+/// acknowledged before stays whole.
+#[test]
+fn whoever_goes_away_in_an_append_breaks_nothing() {
+    runtime().block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let mut world = World::new(embedded(directory.path())).await;
+        world.create_bucket(0).await;
+        let (first, second) = (vec![1u8; 20_000], vec![2u8; 30_000]);
+        let metrics = tokio::runtime::Handle::current().metrics();
+        let idle = metrics.num_alive_tasks();
+        let mut grown = 0;
+        for polls in (0..60).map(|n| n * n * n) {
+            let key = format!("append {polls}");
+            let request = append_to(&world, &key).await;
+            let store = &world.store;
+            store.append(request, 0, &mut Bytes::from(first.clone())).await.unwrap();
+            let request = append_to(&world, &key).await;
+            let mut source = Bytes::from(second.clone());
+            let mut append = Box::pin(store.append(request, 20_000, &mut source));
+            for _ in 0..polls {
+                let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+                if append.as_mut().poll(&mut context).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(append);
+            while metrics.num_alive_tasks() > idle {
+                tokio::task::yield_now().await;
+            }
+            let bucket = world.bucket(0).await.unwrap();
+            let (_, body) = read_all(store, &bucket, &key).await.unwrap();
+            let both = [&first[..], &second].concat();
+            assert!(body == first || body == both, "{polls} polls left {} bytes", body.len());
+            grown += usize::from(body == both);
+        }
+        assert!((1..60).contains(&grown), "{grown} of 60 were done");
+        check_books(&world.engines).await;
+    });
+}
+
+/// A read finds its slices on the way: they stay for the grace after their object went, and go then.
+#[test]
+fn a_read_of_slices_outlives_their_object() {
+    runtime().block_on(async {
+        let mut world = World::new(memory()).await;
+        world.create_bucket(0).await;
+        let (store, bucket) = (&world.store, world.bucket(0).await.unwrap());
+        // Lengths that are not merged.
+        let mut whole = vec![];
+        for (fill, size) in [(1u8, 90_000), (2, 40_000), (3, 100)] {
+            let request = append_to(&world, "slices").await;
+            let mut source = Bytes::from(vec![fill; size]);
+            store.append(request, whole.len() as u64, &mut source).await.unwrap();
+            whole.resize(whole.len() + size, fill);
+        }
+        let key = ObjectKey::parse("slices").unwrap();
+        let version = store.object(&bucket, &key, None).await.unwrap();
+        let mut reader = store.read(&version, 0..version.size).await.unwrap();
+        let mut read = reader.next().await.unwrap().unwrap().to_vec();
+        store.delete(&bucket, &key, None).await.unwrap();
+        let patient = Duration::from_secs(3600);
+        let options = CollectorOptions { grace: patient, silence: patient };
+        Collector::new(store.clone(), options).run().await.unwrap();
+        while let Some(piece) = reader.next().await.unwrap() {
+            read.extend_from_slice(&piece);
+        }
+        assert_eq!(read, whole);
+        let options = CollectorOptions { grace: Duration::ZERO, silence: patient };
+        Collector::new(store.clone(), options).run().await.unwrap();
+        assert!(rows(&*world.engines.kv, b"c").await.is_empty());
+        check_books(&world.engines).await;
+    });
+}
+
+/// Tags that came while an append was under way stay.
+#[test]
+fn an_append_keeps_what_was_edited_meanwhile() {
+    struct Editing<'w>(&'w Store, Bucket, Option<Bytes>);
+    #[async_trait::async_trait]
+    impl ByteSource for Editing<'_> {
+        async fn next(&mut self) -> Result<Option<Bytes>, SourceError> {
+            let key = ObjectKey::parse("append").unwrap();
+            let tags = vec![("edited".to_owned(), "meanwhile".to_owned())];
+            if self.2.is_some() {
+                self.0.set_tags(&self.1, &key, None, &tags).await.unwrap();
+            }
+            Ok(self.2.take())
+        }
+    }
+    runtime().block_on(async {
+        let mut world = World::new(memory()).await;
+        world.create_bucket(0).await;
+        let request = append_to(&world, "append").await;
+        world.store.append(request, 0, &mut Bytes::from_static(b"first")).await.unwrap();
+        let request = append_to(&world, "append").await;
+        let bucket = world.bucket(0).await.unwrap();
+        let mut source = Editing(&world.store, bucket.clone(), Some(Bytes::from_static(b"more")));
+        world.store.append(request, 5, &mut source).await.unwrap();
+        let (version, body) = read_all(&world.store, &bucket, "append").await.unwrap();
+        assert_eq!((version.tags.len(), &body[..]), (1, &b"firstmore"[..]));
+    });
+}
+
+async fn append_to(world: &World, key: &str) -> PutRequest {
+    PutRequest {
+        bucket: world.bucket(0).await.unwrap(),
+        key: ObjectKey::parse(key).unwrap(),
+        attributes: marked(b"append"),
+        tags: vec![],
+        acl: ObjectAcl::Default,
+        class: StorageClass::Standard,
+        md5: None,
+        forbid_overwrite: false,
+    }
+}

@@ -330,7 +330,9 @@ impl World {
         while unhurried(store.clone()).tick().await.unwrap() {}
         // Clocks may have been set ahead by so much.
         let patience = GRACE + Duration::from_secs(100_000);
-        for time in [SILENCE, patience, patience] {
+        // Then the grace passes for each level of contents, and for the blobs below them.
+        let levels = std::iter::repeat_n(patience, 10);
+        for time in std::iter::once(SILENCE).chain(levels) {
             collector.run().await.unwrap();
             self.time_passes(time);
         }
