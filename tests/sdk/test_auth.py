@@ -506,6 +506,39 @@ def test_c134_a_presigned_put_gives_nothing_else_away(server: Server, bucket: st
     server.open_url("PUT", url, body=b"mine").expect(200)
 
 
+@pytest.mark.parametrize("signed", ["parameter", "header", "neither", "both"])
+def test_c134_a_presigned_put_makes_no_symlink(server: Server, bucket: str, signed: str) -> None:
+    """A link in place of an object would show any other object of the bucket, as a copy would."""
+    server.send("PUT", "/secret", bucket=bucket, body=b"secret").expect(200)
+    headers = {"x-cos-symlink-target": "secret"}
+    url = server.url_client().get_presigned_url(
+        bucket,
+        "k",
+        "PUT",
+        Params={"symlink": ""} if signed in ("parameter", "both") else {},
+        Headers=headers if signed in ("header", "both") else {},
+    )
+    if signed in ("header", "neither"):
+        url += "&symlink"
+    answer = server.open_url("PUT", url, headers=headers)
+    if signed == "both":
+        answer.expect(200)
+    else:
+        answer.expect(403, "AccessDenied")
+        assert list_keys(server, bucket) == ["secret"]
+
+
+def test_a_presigned_delete_removes_no_version_for_good(server: Server, bucket: str) -> None:
+    server.send("PUT", "/k", bucket=bucket, body=b"kept").expect(200)
+    client = server.url_client()
+    url = client.get_presigned_url(bucket, "k", "DELETE")
+    server.open_url("DELETE", url + "&versionId=null").expect(403, "AccessDenied")
+    assert server.send("GET", "/k", bucket=bucket).expect(200).body == b"kept"
+    named = client.get_presigned_url(bucket, "k", "DELETE", Params={"versionId": "null"})
+    server.open_url("DELETE", named).expect(204)
+    assert list_keys(server, bucket) == []
+
+
 def test_a_signed_empty_parameter_cannot_be_dropped(server: Server, bucket: str) -> None:
     """A signature for ``DELETE /?cors`` is none for ``DELETE /``."""
     url = server.url_client().get_presigned_url(bucket, "k", "DELETE", Params={"tagging": ""})

@@ -189,6 +189,12 @@ def test_a_pool_is_where_it_was(tmp_path: Path) -> None:
     (tmp_path / "cold").rename(tmp_path / "away")
     ran = run_cosine(*elsewhere, cwd=tmp_path, env=KEYS)
     assert ran.returncode != 0 and "pool 3 is not there" in ran.stderr
+    # A mount point without its disk is no pool, configured or not, and nothing is written into it.
+    (tmp_path / "cold").mkdir()
+    for configured in [[], ["--config", str(config(tmp_path))]]:
+        ran = run_cosine(*elsewhere, *configured, cwd=tmp_path, env=KEYS)
+        assert ran.returncode != 0 and "not mounted" in ran.stderr
+    (tmp_path / "cold").rmdir()
     (tmp_path / "away").rename(tmp_path / "cold")
     other = tmp_path / "second"
     other.mkdir()

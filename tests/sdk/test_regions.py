@@ -159,6 +159,39 @@ def test_a_part_of_an_object_of_another_deployment(here: Cosine, there: Cosine, 
     assert body_of(client.get_object(Bucket=mine, Key="copy")) == LARGE[5:1_500_005] + LARGE[:10]
 
 
+def test_c16_tags_are_those_of_the_version_that_is_copied(
+    here: Cosine, there: Cosine, buckets: tuple[str, str]
+) -> None:
+    """Where they cannot be told, which COS's tagging does not do for a null version below others, nothing
+    is copied: never a mix."""
+    mine, theirs = buckets
+    versioning = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+
+    def put(which: str) -> str:
+        headers = {"x-cos-tagging": f"which={which}"}
+        answer = there.send("PUT", "/k", bucket=theirs, region=THERE, headers=headers, body=which.encode())
+        return answer.expect(200).headers.get("x-cos-version-id", "null")
+
+    def copied(version: str) -> tuple[bytes, list[str | None]]:
+        copy(here, mine, source_of(theirs, "k") + f"?versionId={version}", "k").expect(200)
+        got = here.send("GET", "/k", bucket=mine, region=HERE, query={"tagging": ""}).expect(200).xml
+        return get(here, mine, "k").body, [tag.findtext("Value") for tag in got.iter("Tag")]
+
+    put("null")
+    assert copied("null") == (b"null", ["null"])
+    there.send("PUT", bucket=theirs, region=THERE, query={"versioning": ""}, body=versioning).expect(200)
+    first, second = put("first"), put("second")
+    assert copied(first) == (b"first", ["first"])
+    assert copied(second) == (b"second", ["second"])
+    old = copy(here, mine, source_of(theirs, "k") + "?versionId=null", "k")
+    old.expect(503, "ServiceUnavailable")
+    assert get(here, mine, "k").body == b"second"
+    tags = {"x-cos-tagging-directive": "Replaced"}
+    headers = {"x-cos-copy-source": source_of(theirs, "k") + "?versionId=null", **tags}
+    here.send("PUT", "/k", bucket=mine, region=HERE, headers=headers).expect(200)
+    assert get(here, mine, "k").body == b"null"
+
+
 def test_c152_refusals_have_their_ordinary_status(here: Cosine, there: Cosine, buckets: tuple[str, str]) -> None:
     """C152: what the other deployment refuses is refused before anything is written."""
     mine, theirs = buckets

@@ -24,12 +24,17 @@ impl Pools {
     /// Makes pools that are new, and empty, belong to the store of pool 0, if that has one.
     ///
     /// # Errors
-    /// [`Error::Io`] for a pool that holds blobs of nobody's.
+    /// [`Error::Io`] for a pool that holds blobs of nobody's, or belongs to another store.
     pub async fn adopt_new(&self) -> Result<(), Error> {
         let Some(store) = self.first.store_id().await? else { return Ok(()) };
         for (pool, blobs) in &self.others {
-            if blobs.store_id().await?.is_some() {
-                continue;
+            match blobs.store_id().await? {
+                Some(known) if known == store => continue,
+                Some(_) => {
+                    let what = format!("pool {} belongs to another store", pool.number());
+                    return Err(Error::Io(std::io::Error::other(what)));
+                }
+                None => {}
             }
             if !blobs.list(None, 1).await?.is_empty() {
                 let what = format!("pool {} holds blobs and belongs to no store", pool.number());

@@ -19,6 +19,9 @@ use tracing::Instrument;
 /// So often something is sent.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
+/// Bytes that it holds while it moves an object, if that has so many: being read, hashed and written.
+pub const WORK_BYTES: u64 = 2 << 20;
+
 /// What there is to send in the meantime: XML lets white space stand between declaration and root.
 const FILLING: Bytes = Bytes::from_static(b" ");
 

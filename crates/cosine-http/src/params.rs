@@ -210,14 +210,16 @@ pub async fn small_body(request: &mut Request, bytes_max: u64) -> Result<Vec<u8>
 
 /// A page size: `1` to `max`; more is clamped.
 pub fn page_size(request: &Request, param: &str, max: usize) -> Result<usize, ApiError> {
-    match request.query.get(param).filter(|value| !value.is_empty()) {
-        None => Ok(max),
-        Some(value) => match number::<u64>(value) {
-            Some(size) if size > 0 => Ok(usize::try_from(size).unwrap_or(max).min(max)),
-            _ => Err(ApiError::new(
-                Code::InvalidArgument,
-                format!("{param} is a number from 1 to {max}."),
-            )),
-        },
-    }
+    Ok(exact_page_size(request, param, usize::MAX)?.min(max))
+}
+
+/// A page size: `1` to `max`, which is the default. 400 `InvalidArgument` for more.
+pub fn exact_page_size(request: &Request, param: &str, max: usize) -> Result<usize, ApiError> {
+    let Some(value) = request.query.get(param).filter(|value| !value.is_empty()) else {
+        return Ok(max);
+    };
+    let size = number::<u64>(value).map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+    size.filter(|size| (1..=max).contains(size)).ok_or_else(|| {
+        ApiError::new(Code::InvalidArgument, format!("{param} is no page size."))
+    })
 }

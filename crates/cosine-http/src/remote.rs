@@ -78,27 +78,42 @@ impl Remote {
             let range = HeaderValue::from_str(range).map_err(|_| Code::InvalidArgument)?;
             headers.insert(header::RANGE, range);
         }
-        let answer = self.get(source, &query, headers, now).await?;
+        let answer = self.ask(Method::GET, source, &query, headers, now).await?;
         let facts = RemoteFacts::read(answer.headers()).ok_or_else(|| self.nonsense())?;
         Ok(RemoteObject { facts, body: answer.into_body() })
     }
 
-    /// The tags of an object.
+    /// The tags of the version that `object` was opened as.
     ///
     /// # Errors
-    /// As for [`open`](Self::open).
-    pub async fn tags(&self, source: &Source, now: u64) -> Result<Vec<(String, String)>, ApiError> {
-        let id = source.id.map(show_version_id);
+    /// As for [`open`](Self::open), and if another version is in its place where it has no id to ask for.
+    pub async fn tags(
+        &self,
+        source: &Source,
+        object: &RemoteFacts,
+        now: u64,
+    ) -> Result<Vec<(String, String)>, ApiError> {
+        let id = object.version_id.as_deref().filter(|id| *id != "null");
         let mut query = vec![("tagging", "")];
-        query.extend(id.iter().map(|id| ("versionId", id.as_str())));
-        let answer = self.get(source, &query, HeaderMap::new(), now).await?;
-        let body = Limited::new(answer.into_body(), DOCUMENT_BYTES_MAX).collect().await;
-        let body = body.map_err(|_| self.nonsense())?.to_bytes();
-        Ok(tagging::parse(&body).map_err(|_| self.nonsense())?.into_pairs())
+        query.extend(id.map(|id| ("versionId", id)));
+        let answer = self.ask(Method::GET, source, &query, HeaderMap::new(), now).await?;
+        let body = document(answer.into_body()).await.ok_or_else(|| self.nonsense())?;
+        let tags = tagging::parse(&body).map_err(|_| self.nonsense())?.into_pairs();
+        if id.is_none() {
+            // Those of the current version, which may be another one.
+            let answer = self.ask(Method::HEAD, source, &[], HeaderMap::new(), now).await?;
+            let current = RemoteFacts::read(answer.headers()).ok_or_else(|| self.nonsense())?;
+            if !current.is_version(object) {
+                let message = format!("Region {} tells the tags of another version.", self.region);
+                return Err(ApiError::new(Code::ServiceUnavailable, message));
+            }
+        }
+        Ok(tags)
     }
 
-    async fn get(
+    async fn ask(
         &self,
+        method: Method,
         source: &Source,
         query: &[(&str, &str)],
         headers: HeaderMap,
@@ -117,11 +132,11 @@ impl Remote {
         };
         let path = format!("/{}", source.key.as_str());
         let keys = (self.keys.0.as_str(), self.keys.1.as_str());
-        let ask = Ask { method: Method::GET, host: &host, path: &path, query, headers, keys, now };
+        let ask = Ask { method, host: &host, path: &path, query, headers, keys, now };
         let answer = server.ask(ask).await.map_err(unreachable)?;
-        match answer.status().is_success() {
-            true => Ok(answer),
-            false => Err(self.refusal(answer).await),
+        match answer.status() {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(answer),
+            _ => Err(self.refusal(answer).await),
         }
     }
 
@@ -135,8 +150,7 @@ impl Remote {
     /// What the other deployment said, in its own code if it is one that is known here.
     async fn refusal(&self, answer: Response<Incoming>) -> ApiError {
         let status = answer.status();
-        let body = Limited::new(answer.into_body(), DOCUMENT_BYTES_MAX).collect().await;
-        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+        let body = document(answer.into_body()).await.unwrap_or_default();
         let text = String::from_utf8_lossy(&body);
         let said = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
         let known = |code: &&Code| said.is_some_and(|(said, _)| said == code.as_str());
@@ -156,10 +170,17 @@ impl Remote {
         ApiError::new(code, format!("Region {} says: {}", self.region, code.message()))
     }
 
-    fn nonsense(&self) -> ApiError {
+    /// What to say of an answer that does not fit the question.
+    pub fn nonsense(&self) -> ApiError {
         let message = format!("Region {} gives an answer that is none.", self.region);
         ApiError::new(Code::ServiceUnavailable, message)
     }
+}
+
+/// A small body; `None` if it is not small, or does not come.
+async fn document(body: Incoming) -> Option<Bytes> {
+    let body = Limited::new(body, DOCUMENT_BYTES_MAX).collect();
+    Some(tokio::time::timeout(STALL_TIME, body).await.ok()?.ok()?.to_bytes())
 }
 
 /// An object that another deployment sends.
@@ -175,14 +196,20 @@ pub struct RemoteObject {
 pub struct RemoteFacts {
     /// Bytes that come: of the object, or of the range.
     pub length: u64,
+    /// The first of them.
+    pub first: u64,
     /// Bytes of the object.
     pub size: u64,
+    /// The version's id, where there is one.
+    pub version_id: Option<String>,
     /// The entity tag, without quotes.
     pub etag: String,
     /// Seconds since 1970 UTC.
     pub last_modified: i64,
     /// Of the whole object.
     pub crc64: Option<u64>,
+    /// Of the whole object, where its entity tag is that.
+    pub md5: Option<[u8; 16]>,
     /// Its metadata.
     pub attributes: Attributes,
     /// Whether it has tags.
@@ -193,10 +220,14 @@ impl RemoteFacts {
     fn read(headers: &HeaderMap) -> Option<Self> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let length = text("content-length")?.parse().ok()?;
-        let size = match text("content-range") {
-            Some(range) => range.rsplit_once('/')?.1.parse().ok()?,
-            None => length,
+        let (first, size) = match text("content-range") {
+            Some(range) => {
+                let (range, size) = range.strip_prefix("bytes ")?.split_once('/')?;
+                (range.split_once('-')?.0.parse().ok()?, size.parse().ok()?)
+            }
+            None => (0, length),
         };
+        let etag = text("etag")?.trim_matches('"').to_owned();
         let mut attributes = Attributes::default();
         for (name, value) in headers {
             let value = value.as_bytes().to_vec();
@@ -208,13 +239,23 @@ impl RemoteFacts {
         }
         Some(Self {
             length,
+            first,
             size,
-            etag: text("etag")?.trim_matches('"').to_owned(),
+            version_id: text(name::VERSION_ID).map(str::to_owned),
+            md5: digest(&etag).filter(|_| has_md5_as_etag(headers)),
+            etag,
             last_modified: parse_http_date(text("last-modified")?)?,
             crc64: text(name::CRC64).and_then(|crc64| crc64.parse().ok()),
             attributes,
             has_tags: headers.contains_key(name::TAGGING_COUNT),
         })
+    }
+
+    /// Whether this is said of the same version.
+    fn is_version(&self, other: &Self) -> bool {
+        let same = |facts: &Self| (facts.etag.clone(), facts.last_modified, facts.size);
+        let named = |facts: &Self| facts.version_id.clone().filter(|id| id != "null");
+        same(self) == same(other) && named(self) == named(other)
     }
 
     /// What conditions are held against.
@@ -225,16 +266,28 @@ impl RemoteFacts {
     /// What the bytes of the whole object are held against. The entity tag of an object that was
     /// uploaded in parts stays; any other is the MD5 of what arrives.
     pub fn fetched(&self) -> Fetched {
-        let announced = Announced { length: self.size, crc64: self.crc64 };
+        let announced = Announced { length: self.size, crc64: self.crc64, md5: self.md5 };
         Fetched { announced, etag: multipart_etag(&self.etag) }
     }
 }
 
 fn multipart_etag(text: &str) -> Option<Etag> {
-    let (digest, parts) = text.split_once('-')?;
-    let digits = digest.len() == 32 && digest.bytes().all(|b| b.is_ascii_hexdigit());
-    let digest = u128::from_str_radix(digest, 16).ok().filter(|_| digits)?.to_be_bytes();
-    Some(Etag { digest, parts: parts.parse().ok().filter(|parts| *parts > 0)? })
+    let (text, parts) = text.split_once('-')?;
+    let parts = parts.parse().ok().filter(|parts| *parts > 0)?;
+    Some(Etag { digest: digest(text)?, parts })
+}
+
+/// 32 hex digits.
+fn digest(text: &str) -> Option<[u8; 16]> {
+    let digits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    Some(u128::from_str_radix(text, 16).ok().filter(|_| digits)?.to_be_bytes())
+}
+
+/// Whether an entity tag of 32 digits is the MD5: it is not where the object is encrypted, or grows.
+fn has_md5_as_etag(headers: &HeaderMap) -> bool {
+    let encrypted = headers.keys().any(|name| name.as_str().contains("server-side-encryption"));
+    let grows = headers.get(name::OBJECT_TYPE).is_some_and(|kind| kind == "appendable");
+    !encrypted && !grows
 }
 
 #[async_trait]

@@ -174,7 +174,7 @@ impl Api {
             authority: &head.authority,
         };
         presented.verify(signed, &credential.secret_key)?;
-        require_cover(&presented, &head.headers)?;
+        require_cover(&presented, head)?;
         let token = head.headers.contains_key(name::SECURITY_TOKEN);
         if token || head.query.get(name::SECURITY_TOKEN).is_some_and(|token| !token.is_empty()) {
             return Err(ApiError::new(
@@ -192,20 +192,30 @@ impl Api {
     }
 }
 
-/// Headers that give access away, or choose what is read: where there is a signature, it must cover
-/// them. Else whoever holds a URL to put one object could have any object of the account copied
-/// there, for everyone to read. Every SDK signs them.
-fn require_cover(presented: &Presented, headers: &HeaderMap) -> Result<(), ApiError> {
+/// What gives access away, or makes another thing of a request, the signature must cover if there is one.
+/// Else whoever holds a URL to put one object could have any object of the account copied or linked
+/// there, for everyone to read, and whoever holds one to delete an object could delete any version of
+/// it for good. Every SDK signs these.
+fn require_cover(presented: &Presented, head: &Head) -> Result<(), ApiError> {
     let gives_away = |header: &&str| {
-        [name::COPY_SOURCE, name::ACL].contains(header)
+        [name::COPY_SOURCE, name::SYMLINK_TARGET, name::ACL].contains(header)
             || header.starts_with("x-cos-grant-")
             || admin::is_admin_header(header)
     };
-    let mut given = headers.keys().map(HeaderName::as_str).filter(gives_away);
-    match given.find(|header| !presented.covers(header)) {
-        Some(header) => Err(ApiError::new(
+    let decides = |param: &&str| match head.method {
+        Method::PUT => *param == "symlink",
+        Method::DELETE => *param == "versionId",
+        _ => false,
+    };
+    let mut headers = head.headers.keys().map(HeaderName::as_str).filter(gives_away);
+    let mut params = ["symlink", "versionId"].into_iter().filter(decides);
+    let uncovered = headers
+        .find(|header| !presented.covers(header))
+        .or_else(|| params.find(|param| head.query.has(param) && !presented.covers_param(param)));
+    match uncovered {
+        Some(what) => Err(ApiError::new(
             Code::AccessDenied,
-            format!("{header} is not covered by the signature."),
+            format!("{what} is not covered by the signature."),
         )),
         None => Ok(()),
     }

@@ -195,7 +195,7 @@ impl Store {
     ) -> Result<Version, Error> {
         self.require_room()?;
         let content = self.receive(source, self.pool_of(request.class)).await?;
-        fetched.announced.require(content.size, content.crc64)?;
+        fetched.announced.require(&content)?;
         let publication = Publication {
             bucket: request.bucket,
             key: request.key,
@@ -230,13 +230,17 @@ pub struct Announced {
     pub length: u64,
     /// CRC-64/XZ of them, where it is told.
     pub crc64: Option<u64>,
+    /// MD5 of them, where it is told.
+    pub md5: Option<[u8; 16]>,
 }
 
 impl Announced {
     /// Holds what came against it.
-    pub(crate) fn require(self, length: u64, crc64: u64) -> Result<(), Error> {
-        let same = self.crc64.is_none_or(|announced| announced == crc64);
-        if same && self.length == length { Ok(()) } else { Err(Error::FetchMismatch) }
+    pub(crate) fn require(self, came: &Arrived) -> Result<(), Error> {
+        let same = self.length == came.size
+            && self.crc64.is_none_or(|crc64| crc64 == came.crc64)
+            && self.md5.is_none_or(|md5| md5 == came.md5);
+        if same { Ok(()) } else { Err(Error::FetchMismatch) }
     }
 }
 

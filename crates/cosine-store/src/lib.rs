@@ -181,7 +181,10 @@ impl Store {
     }
 
     /// Sees to it that something may grow.
-    fn require_room(&self) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// [`Error::Full`].
+    pub fn require_room(&self) -> Result<(), Error> {
         let full = |disk: &Space| disk.free < disk.reserve;
         if self.space()?.iter().any(full) { Err(Error::Full) } else { Ok(()) }
     }

@@ -133,7 +133,7 @@ impl Store {
     ) -> Result<Part, Error> {
         self.require_room()?;
         let content = self.receive(source, self.pool_of(upload.record.class)).await?;
-        announced.require(content.size, content.crc64)?;
+        announced.require(&content)?;
         self.publish_arrived(upload, number, content).await
     }
 

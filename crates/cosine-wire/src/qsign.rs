@@ -198,6 +198,11 @@ impl Presented {
         self.header_list.iter().any(|listed| listed == header)
     }
 
+    /// Whether the signature covers a query parameter.
+    pub fn covers_param(&self, param: &str) -> bool {
+        self.param_list.contains(&encode_name(param))
+    }
+
     /// What users need most when a signature does not match: the two strings, secrets masked. A
     /// name that the signature lists and the request lacks never matches; it shows as such.
     fn mismatch(&self, signed: Signed<'_>) -> ApiError {

@@ -59,7 +59,7 @@ fn check(data: &Path, options: FsckOptions) -> Result<Report, Error> {
         return Err(Error::Settings(format!("there is no store in {}", data.display())));
     }
     let kv = Embedded::open(&meta, Default::default()).map_err(|error| failed(error.into()))?;
-    let blobs = pools::open(data, Default::default())?;
+    let blobs = pools::open_all(data)?;
     let engines = Engines { kv: Arc::new(kv), blobs: Arc::new(blobs) };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

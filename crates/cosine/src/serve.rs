@@ -29,10 +29,8 @@ pub fn run(settings: Settings) -> Result<(), Error> {
         ..Options::default()
     };
     let kv = Embedded::open(&data.join("meta"), options).map_err(|error| failed(error.into()))?;
-    pools::link(&data, &settings.pools)?;
     let options = files::Options { durable, reserve_bytes: settings.disk_reserve };
-    let blobs = pools::open(&data, options)?;
-    prepared.block_on(blobs.adopt_new()).map_err(|error| failed(error.into()))?;
+    let blobs = prepared.block_on(pools::prepare(&data, &settings.pools, options))?;
     let mut registry = monitor::registry();
     kv.register(&mut registry);
     let engines = Engines { kv: Arc::new(kv), blobs: Arc::new(blobs) };

@@ -43,7 +43,7 @@ impl Default for Options {
 }
 
 /// Holds the id of the store that the blobs belong to.
-const STORE_FILE: &str = "STORE";
+pub const STORE_FILE: &str = "STORE";
 /// Holds the blobs that were put aside.
 const QUARANTINE: &str = "quarantine";
 

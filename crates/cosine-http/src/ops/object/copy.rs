@@ -12,7 +12,7 @@ use cosine_wire::{ApiError, Code};
 use super::put::new_version_id;
 use crate::Api;
 use crate::authorise::{Found, LOOKS_MAX};
-use crate::deferred::Deferred;
+use crate::deferred::{Deferred, WORK_BYTES};
 use crate::error::store_error;
 use crate::params::{attributes, forbid_overwrite, object_acl, storage_class, tags};
 use crate::remote::{Remote, fetch_error};
@@ -106,7 +106,7 @@ async fn fetch(api: &Api, copy: PutObjectCopy, remote: &Remote) -> Result<Reply,
     }
     let tags = match copy.tags {
         Some(tags) => tags,
-        None if object.facts.has_tags => remote.tags(&copy.source, now).await?,
+        None if object.facts.has_tags => remote.tags(&copy.source, &object.facts, now).await?,
         None => vec![],
     };
     let put = PutRequest {
@@ -119,12 +119,15 @@ async fn fetch(api: &Api, copy: PutObjectCopy, remote: &Remote) -> Result<Reply,
         md5: None,
         forbid_overwrite: copy.forbid_overwrite,
     };
+    api.store.require_room().map_err(store_error)?;
+    let memory = api.memory.take(object.facts.size.min(WORK_BYTES)).await?;
     let (store, fetched) = (api.store.clone(), object.facts.fetched());
     let work = async move {
         let version = store.fetch(put, fetched, &mut object).await.map_err(fetch_error)?;
         Ok(result(&version).root())
     };
-    Ok(copy.source.name_version(Reply::deferred_xml(Deferred::begin(&api.clock, work))))
+    let reply = Reply::deferred_xml(Deferred::begin(&api.clock, work));
+    Ok(copy.source.name_version(reply).holding(Some(memory)))
 }
 
 /// Copies an object. The destination bucket must be open to the caller, but it is the source that
@@ -141,14 +144,16 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     }
     for _ in 0..LOOKS_MAX {
         let found = copy.source.resolve(api, &request).await?;
+        let size = found.version.size;
         let planned = match api.store.plan_copy(copy.of(found)).await {
             Err(Error::Gone) => continue,
             planned => planned.map_err(store_error)?,
         };
         if planned.moves_bytes() {
+            let memory = api.memory.take(size.min(WORK_BYTES)).await?;
             let work = async { Ok(result(&planned.run().await.map_err(store_error)?).root()) };
             let reply = Reply::deferred_xml(Deferred::begin(&api.clock, work));
-            return Ok(copy.source.name_version(reply));
+            return Ok(copy.source.name_version(reply).holding(Some(memory)));
         }
         match planned.run().await {
             Err(Error::Gone) => {}

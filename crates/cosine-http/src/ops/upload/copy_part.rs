@@ -11,7 +11,7 @@ use cosine_wire::{ApiError, Code};
 
 use crate::Api;
 use crate::authorise::LOOKS_MAX;
-use crate::deferred::Deferred;
+use crate::deferred::{Deferred, WORK_BYTES};
 use crate::error::store_error;
 use crate::params::part_number;
 use crate::remote::{Remote, fetch_error};
@@ -69,17 +69,22 @@ async fn fetch(
     source.require(object.facts.facts())?;
     let wanted = slice.of(object.facts.size)?;
     let length = wanted.end - wanted.start;
-    if object.facts.length != length {
-        return Err(Code::InvalidRange.into());
+    if (object.facts.first, object.facts.length) != (wanted.start, length) {
+        return Err(remote.nonsense());
     }
-    let whole = (length == object.facts.size).then_some(object.facts.crc64).flatten();
+    let announced = match length == object.facts.size {
+        true => object.facts.fetched().announced,
+        false => Announced { length, crc64: None, md5: None },
+    };
+    api.store.require_room().map_err(store_error)?;
+    let memory = api.memory.take(length.min(WORK_BYTES)).await?;
     let store = api.store.clone();
     let work = async move {
-        let announced = Announced { length, crc64: whole };
         let part = store.fetch_part(upload, number, announced, &mut object).await;
         Ok(result(&part.map_err(fetch_error)?).root())
     };
-    Ok(source.name_version(Reply::deferred_xml(Deferred::begin(&api.clock, work))))
+    let reply = Reply::deferred_xml(Deferred::begin(&api.clock, work));
+    Ok(source.name_version(reply).holding(Some(memory)))
 }
 
 /// Copies a range of an object into a part. Where bytes have to move, the answer begins before they
@@ -96,15 +101,17 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     for _ in 0..LOOKS_MAX {
         let version = source.resolve(api, &request).await?.version;
         let range = slice.of(version.size)?;
+        let length = range.end - range.start;
         let copy = PartCopyRequest { upload: upload.clone(), number, source: version, range };
         let planned = match api.store.plan_part_copy(copy).await {
             Err(Error::Gone) => continue,
             planned => planned.map_err(store_error)?,
         };
         if planned.moves_bytes() {
+            let memory = api.memory.take(length.min(WORK_BYTES)).await?;
             let work = async { Ok(result(&planned.run().await.map_err(store_error)?).root()) };
             let reply = Reply::deferred_xml(Deferred::begin(&api.clock, work));
-            return Ok(source.name_version(reply));
+            return Ok(source.name_version(reply).holding(Some(memory)));
         }
         match planned.run().await {
             Err(Error::Gone) => {}

@@ -7,7 +7,7 @@ use cosine_wire::{ApiError, Code};
 
 use crate::Api;
 use crate::error::store_error;
-use crate::params::{page_size, url_encoded};
+use crate::params::{exact_page_size, url_encoded};
 use crate::reply::Reply;
 use crate::request::Request;
 
@@ -28,7 +28,7 @@ fn marker(request: &Request) -> Result<u16, ApiError> {
 
 /// Lists the parts of an upload, by number.
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
-    let (marker, limit) = (marker(&request)?, page_size(&request, "max-parts", PAGE_MAX)?);
+    let (marker, limit) = (marker(&request)?, exact_page_size(&request, "max-parts", PAGE_MAX)?);
     let url_encoded = url_encoded(&request)?;
     let (bucket, upload) = super::find(api, &request).await?;
     let page = api.store.list_parts(&upload, marker, limit).await.map_err(store_error)?;
