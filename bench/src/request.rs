@@ -230,12 +230,7 @@ impl Signer {
 
     /// DELETE Object.
     pub fn delete(&self, key: &str) -> Request {
-        self.request(Draft {
-            method: "DELETE",
-            key,
-            expect: Expect::NoContent,
-            ..Draft::default()
-        })
+        self.request(Draft { method: "DELETE", key, expect: Expect::NoContent, ..Draft::default() })
     }
 
     /// A request to the administration of a server.
@@ -348,4 +343,30 @@ pub fn plain_get(name: &str, content: Body) -> Request {
 /// As [`plain_get`], comparing every byte.
 pub fn plain_get_checked(name: &str, content: Body) -> Request {
     Request { expect: Expect::Content(content), ..plain_get(name, content) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_goes_with_the_head_and_counts_as_body() {
+        let signer = Signer::new().unwrap();
+        let request = signer.complete_upload("k", "u", &["a".to_owned(), "b".to_owned()]);
+        let text = String::from_utf8(request.head).unwrap();
+        let (head, document) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("POST /k?uploadId=u HTTP/1.1\r\n"));
+        assert!(head.contains("q-url-param-list=uploadid"));
+        assert!(head.contains(&format!("\r\nContent-Length: {}\r\n", document.len())));
+        assert!(document.contains("<PartNumber>2</PartNumber><ETag>b</ETag>"));
+    }
+
+    #[test]
+    fn what_a_copy_is_made_of_is_signed() {
+        let part = PartOf { key: "k", upload: "u", number: 3 };
+        let request = Signer::new().unwrap().copy_part("s", 7..17, part);
+        let text = String::from_utf8(request.head).unwrap();
+        assert!(text.contains("\r\nx-cos-copy-source-range: bytes=7-16\r\n"));
+        assert!(text.contains("q-header-list=host;x-cos-copy-source;x-cos-copy-source-range"));
+    }
 }

@@ -14,8 +14,9 @@ use crate::report::{self, Target};
 use crate::request::{Request, Signer};
 use crate::server::disk_use;
 
-/// Connections that fill the buckets.
-const FILLERS: u32 = 32;
+/// Connections that fill the buckets. Their number divides those of the copies: each key is written as
+/// often as it should be.
+const FILLERS: u32 = 40;
 /// Requests that are made, and held, at a time.
 const FILL: usize = 64_000;
 const SMALL_BUCKET: usize = 10_000;
@@ -25,6 +26,8 @@ const BELOW_PREFIX: usize = 10;
 const PAGE: usize = 1000;
 /// Keys of the bucket that keeps versions: a page.
 const VERSIONED: usize = PAGE;
+/// Copies into another bucket that have the engine write out what it holds in memory.
+const WRITES: usize = 100_000;
 /// The engine has so long to tidy up after the buckets were filled.
 const PAUSE: Duration = Duration::from_secs(10);
 /// The source of all objects.
@@ -80,53 +83,47 @@ fn compare(
     Ok(())
 }
 
-/// A page of as many keys with and without older versions, in turn; and pages of versions.
+/// A page of as many keys with and without older versions, and pages of versions, in turn: right after
+/// the versions were made, while the engine still holds rows that were overwritten in its memory; and
+/// after it has written them out.
 fn versions(
     settings: &Settings,
     address: SocketAddr,
     small: &Bucket,
 ) -> Result<(), Box<dyn Error>> {
     let versions = settings.versions;
-    let signer = Signer::of_bucket("versioned")?;
-    perform_all(address, &[signer.create_bucket(), signer.keep_versions()])?;
-    perform_all(address, &[signer.put(SOURCE, Body::numbered(1, KIB))])?;
-    let copies: Vec<Request> =
-        (0..VERSIONED).map(|number| signer.copy(SOURCE, &key(number))).collect();
-    let load = Load {
-        address,
-        connections: FILLERS,
-        warm_up: Duration::ZERO,
-        until: Until::Count((VERSIONED * versions) as u64),
-    };
-    let filled = load.run(&copies)?;
-    let versioned = Bucket { signer, objects: VERSIONED };
-    let of = format!("{VERSIONED} keys of {versions} versions");
-    let all = Pages {
-        name: format!("current versions, {of}"),
-        requests: vec![versioned.signer.list(&format!("max-keys={PAGE}"))],
-        element: "<Contents>",
-    };
-    let each = Pages {
-        name: format!("all versions, {of}"),
-        requests: (0..VERSIONED - 2).map(|number| versioned.versions_after(number)).collect(),
-        element: "<Version>",
-    };
-    let mut listings = [all, each, small.first_page()].map(Listing::new);
-    listings.iter().try_for_each(|listing| listing.check(address))?;
-    for pause in [Duration::ZERO, PAUSE] {
-        thread::sleep(pause);
+    let versioned = Bucket { signer: Signer::of_bucket("versioned")?, objects: VERSIONED };
+    let mut fill = Series::new(format!("copies to {VERSIONED} keys, c={FILLERS}"));
+    fill.rounds.push(versioned.fill_with_versions(address, versions)?);
+    let mut shown = vec![fill];
+    let mut ratios = Vec::new();
+    for (when, writes) in [("at once", 0), ("later", WRITES)] {
+        if writes > 0 {
+            Bucket { signer: Signer::of_bucket("other")?, objects: writes }.fill(address)?;
+        }
+        thread::sleep(PAUSE);
+        let name = |what: &str| format!("{what}, {VERSIONED} keys of {versions} versions, {when}");
+        let mut listings = [
+            small.first_page(),
+            Pages { name: name("current versions"), ..versioned.first_page() },
+            Pages { name: name("all versions"), ..versioned.versions() },
+        ]
+        .map(Listing::new);
+        listings.iter().try_for_each(|listing| listing.check(address))?;
         for _ in 0..settings.rounds {
             for listing in &mut listings {
                 listing.add(|pages| settings.timed(address, 1, pages))?;
             }
         }
+        let [plain, current, all] = listings.map(|listing| listing.series);
+        let what = format!("{} : {}, p50", current.name, plain.name);
+        ratios.push((what, current.p50() / plain.p50()));
+        shown.extend([plain, current, all]);
     }
-    let mut fill = Series::new(format!("copies into {of}, c={FILLERS}"));
-    fill.rounds.push(filled);
-    let [all, each, small] = listings.map(|listing| listing.series);
-    report::table(&[&fill, &small, &all, &each]);
-    let what = format!("{} : {}, p50", all.name, small.name);
-    report::ratio(&what, all.p50() / small.p50(), Target::AtMost(1.5));
+    report::table(&shown.iter().collect::<Vec<_>>());
+    for (what, ratio) in ratios {
+        report::ratio(&what, ratio, Target::AtMost(1.5));
+    }
     Ok(())
 }
 
@@ -227,15 +224,32 @@ impl Bucket {
         }
     }
 
-    /// A page of versions: those behind all versions of this key.
-    fn versions_after(&self, number: usize) -> Request {
-        self.signer.list(&format!("versions&max-keys={PAGE}&key-marker={}", key(number)))
+    /// Makes a bucket that keeps versions, and so many versions of each of its objects.
+    fn fill_with_versions(&self, address: SocketAddr, versions: usize) -> io::Result<Report> {
+        let Self { signer, objects } = self;
+        perform_all(address, &[signer.create_bucket(), signer.keep_versions()])?;
+        perform_all(address, &[signer.put(SOURCE, Body::numbered(1, KIB))])?;
+        let copies: Vec<Request> =
+            (0..*objects).map(|number| signer.copy(SOURCE, &key(number))).collect();
+        let until = Until::Count((objects * versions) as u64);
+        Load { address, connections: FILLERS, warm_up: Duration::ZERO, until }.run(&copies)
+    }
+
+    /// Pages of versions: those behind all versions of a key, for each key but the last ones.
+    fn versions(&self) -> Pages {
+        let query = format!("versions&max-keys={PAGE}&key-marker=");
+        let page = |number: usize| self.signer.list(&format!("{query}{}", key(number)));
+        Pages {
+            name: format!("{PAGE} versions of {} keys", self.objects),
+            requests: (0..self.objects / 2).map(page).collect(),
+            element: "<Version>",
+        }
     }
 }
 
 /// The numbers below this one, neighbours far apart.
 fn scattered(count: usize) -> impl Iterator<Item = usize> {
-    /// Prime, and so without a common factor with any count of pages.
+    /// A prime that divides no count of pages there will be.
     const STRIDE: usize = 7919;
     (0..count).map(move |number| number * STRIDE % count)
 }
@@ -246,4 +260,23 @@ fn prefix(number: usize) -> String {
 
 fn key(number: usize) -> String {
     format!("{}{}", prefix(number / BELOW_PREFIX), number % BELOW_PREFIX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_is_asked_for_once() {
+        for count in [1, 10, 100, 1000] {
+            let mut numbers: Vec<usize> = scattered(count).collect();
+            numbers.sort_unstable();
+            assert!(numbers.into_iter().eq(0..count));
+        }
+    }
+
+    #[test]
+    fn keys_are_in_order_below_their_prefixes() {
+        assert_eq!([key(0), key(9), key(10)], ["000000/0", "000000/9", "000001/0"]);
+    }
 }

@@ -39,11 +39,8 @@ pub fn run(settings: &Settings) -> Result<(), Box<dyn Error>> {
     let address = cosine.address;
     let (small, block, whole) =
         (Body::numbered(1, SMALL), Body::numbered(2, BLOCK), Body::numbered(3, WHOLE));
-    let sources = [
-        signer.put("small", small),
-        signer.put("block", block),
-        signer.put("whole", whole),
-    ];
+    let sources =
+        [signer.put("small", small), signer.put("block", block), signer.put("whole", whole)];
     perform_all(address, &sources)?;
     compose(&signer, address, "large", &vec![("block", 0..BLOCK); BLOCKS as usize])?;
     let part = |number| ("whole", number * PART..(number + 1) * PART);
@@ -171,4 +168,18 @@ fn element(document: &[u8], name: &str) -> io::Result<String> {
     let inner = text.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once('<'));
     let (value, _) = inner.ok_or_else(|| io::Error::other(format!("no {name} in {text}")))?;
     Ok(value.replace("&quot;", "").replace('"', ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_are_found_and_freed_from_quotes() {
+        let document = b"<R><ETag>\"a\"</ETag><UploadId>b</UploadId></R>";
+        assert_eq!(element(document, "ETag").unwrap(), "a");
+        assert_eq!(element(document, "UploadId").unwrap(), "b");
+        assert_eq!(element(b"<ETag>&quot;a&quot;</ETag>", "ETag").unwrap(), "a");
+        assert!(element(document, "Key").is_err());
+    }
 }

@@ -86,7 +86,9 @@ fn timed(bytes: u64, work: impl FnOnce() -> io::Result<()>) -> io::Result<Report
 
 fn pieces(content: Body) -> impl Iterator<Item = &'static [u8]> {
     let next = |content: &Body| Some(content.after(content.front().len()));
-    std::iter::successors(Some(content), next).map(Body::front).take_while(|piece| !piece.is_empty())
+    std::iter::successors(Some(content), next)
+        .map(Body::front)
+        .take_while(|piece| !piece.is_empty())
 }
 
 fn hash(content: Body) -> io::Result<()> {

@@ -219,7 +219,6 @@ pub fn exact_page_size(request: &Request, param: &str, max: usize) -> Result<usi
         return Ok(max);
     };
     let size = number::<u64>(value).map(|size| usize::try_from(size).unwrap_or(usize::MAX));
-    size.filter(|size| (1..=max).contains(size)).ok_or_else(|| {
-        ApiError::new(Code::InvalidArgument, format!("{param} is no page size."))
-    })
+    size.filter(|size| (1..=max).contains(size))
+        .ok_or_else(|| ApiError::new(Code::InvalidArgument, format!("{param} is no page size.")))
 }

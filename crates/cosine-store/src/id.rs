@@ -19,7 +19,7 @@ impl fmt::Display for Uid {
     }
 }
 
-/// What clients name an upload by: its first seconds since 1970 UTC in ten digits, and 32 random bytes
+/// What clients name an upload by: the second in which it began, since 1970 UTC, in ten digits, and 32 random bytes
 /// in lower-case hex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UploadId {

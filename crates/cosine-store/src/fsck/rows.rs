@@ -11,10 +11,11 @@ use crate::{Error, key};
 use super::repair::Mend;
 use super::{Check, Flaw, Progress, Walk, Watch, hex, names_of};
 
-/// The rows of one key, in the order of their prefixes: buckets come before what is in them.
+/// What is wrong is found, and not returned: an error is one of the engines, or of the row that is looked at.
 pub(super) type Checked = Result<(), Error>;
 
 impl Check<'_> {
+    /// In the order of their prefixes: buckets come before what is in them.
     pub(super) async fn check_rows(&mut self, watch: Watch<'_>) -> Checked {
         let mut walk = Walk::new(self.kv, b"");
         loop {
