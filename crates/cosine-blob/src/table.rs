@@ -24,6 +24,7 @@ pub fn crc64_continue(crc: u64, bytes: &[u8]) -> u64 {
 const POLYNOMIAL: u64 = 0xc96c_5795_d787_0f42;
 
 /// `x` to the power of `8 * 2^k`, for each `k`: what a checksum is multiplied by where `2^k` bytes follow.
+#[expect(clippy::indexing_slicing, reason = "computed while compiling, where a panic is an error")]
 const POWERS: [u64; 64] = {
     let mut powers = [1 << (63 - 8); 64];
     let mut k = 1;
