@@ -119,6 +119,10 @@ impl Check<'_> {
         let Some((bucket, name, _)) = key::old_of(key) else { return Ok(()) };
         let Some(place) = self.place(key, bucket, &name)? else { return Ok(()) };
         let name = ObjectKey::stored(name);
+        let current = self.current(bucket, &name).await?;
+        if current.is_some_and(|current| current.order <= old.order()) {
+            self.stray(key, "it is not older than the current version")?;
+        }
         match old {
             OldVersion::Marker(marker) => {
                 self.report.counts.delete_markers += 1;
@@ -164,10 +168,7 @@ impl Check<'_> {
                 head.null = Some(order);
             }
         };
-        let current = key::current(bucket, name);
-        if let Some(found) = self.kv.get(&current).await?
-            && let Ok(version) = Version::decode(&current, &found.value)
-        {
+        if let Some(version) = self.current(bucket, name).await? {
             know(version.order, version.null);
         }
         let mut olds = Walk::new(self.kv, &key::olds_of(bucket, name));
@@ -182,6 +183,13 @@ impl Check<'_> {
                 }
             }
         }
+    }
+
+    /// The current version of a key, if there is one that can be read.
+    async fn current(&self, bucket: Uid, name: &ObjectKey) -> Result<Option<Version>, Error> {
+        let row = key::current(bucket, name);
+        let found = self.kv.get(&row).await?;
+        Ok(found.and_then(|found| Version::decode(&row, &found.value).ok()))
     }
 
     /// That a version has its reference and its content.

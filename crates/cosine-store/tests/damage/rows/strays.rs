@@ -162,6 +162,16 @@ pub const CRAFTED: &[Crafted] = &[
         named("the current version, also beside itself", UNMENDED),
     ),
     (
+        || old_row("doc", order_of("hidden 1")),
+        || {
+            let record = of_nobody(record_of(&version_row("doc 2")), 2);
+            let behind = &record[18 + number(order_of("doc 2")).len()..];
+            [&record[..18], &number(order_of("hidden 1")), behind].concat()
+        },
+        Damage::shows("an older version that is newer", &[StaleRow, MissingReference, StrayRow])
+            .leaves(&[StrayRow]),
+    ),
+    (
         || head_row(VERSIONED, "hidden"),
         || head("hidden", Some("hidden 1")),
         named("a head that takes any for its null version", MENDED),
