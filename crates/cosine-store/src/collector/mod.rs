@@ -39,8 +39,8 @@ const PAGES: usize = 10;
 /// How patient a collector is.
 #[derive(Clone, Copy, Debug)]
 pub struct CollectorOptions {
-    /// A doomed blob stays this long, and so do the slices of a content that goes: longer than the longest read, and than the age of any backup
-    /// of the metadata that may ever be restored.
+    /// A doomed blob stays this long, and so do the slices of a content that goes: longer than the
+    /// longest read, and than the age of any backup of the metadata that may ever be restored.
     pub grace: Duration,
     /// A run that has not been heard of for this long is over. Measured by this process's own
     /// monotonic clock, from when it first saw the heartbeat.
