@@ -136,7 +136,7 @@ impl Store {
                 // As they are now: they may have been edited while the bytes came.
                 attributes: now.map_or(&request.attributes, |v| &v.attributes).clone(),
                 tags: now.map_or(&request.tags, |v| &v.tags).clone(),
-                acl: now.map_or(request.acl, |v| v.acl),
+                acl: now.map_or(request.acl.clone(), |v| v.acl.clone()),
                 class: now.map_or(request.class, |v| v.class),
                 forbid_overwrite: false,
                 content: content.1,

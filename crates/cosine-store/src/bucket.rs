@@ -3,13 +3,14 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use cosine_access::BucketAcl;
 use cosine_blob::RunId;
 use cosine_kv::{Commit, Condition, Outcome, Revision, Scan, Write};
 use tracing::Instrument;
 
 use crate::commit::{ATTEMPTS_MAX, Proof};
 use crate::id::{self, Uid};
-use crate::record::{BucketAcl, BucketAclRecord, BucketRecord, Gate, Record, Versioning, Zones};
+use crate::record::{BucketAclRecord, BucketRecord, Gate, Record, Versioning, Zones};
 use crate::{BucketName, Error, Store, key, run};
 
 /// An account may have this many buckets. A quota, not an invariant: creations at the same moment
@@ -26,7 +27,7 @@ pub struct NewBucket {
     pub name: BucketName,
     /// Where it shall live.
     pub region: String,
-    /// What everyone may do with it.
+    /// What others may do with it.
     pub acl: BucketAcl,
     /// Whether it is a multi-AZ bucket.
     pub zones: Zones,
@@ -159,16 +160,6 @@ impl Store {
         Ok(Some(Bucket { name: name.clone(), record, revision: row.revision }))
     }
 
-    /// What everyone may do with a bucket.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchBucket`] if it went meanwhile.
-    pub async fn bucket_acl(&self, bucket: &Bucket) -> Result<BucketAcl, Error> {
-        let key = key::bucket_acl(bucket.uid());
-        let row = self.kv().get(&key).await?.ok_or(Error::NoSuchBucket)?;
-        Ok(BucketAclRecord::decode(&key, &row.value)?.acl)
-    }
-
     /// Removes an empty bucket. Emptiness is decided from a range, so the bucket is frozen first:
     /// no writer that read the gate before can commit after. Runs on a task of its own, so that a
     /// caller that goes away cannot leave the bucket frozen.
@@ -220,7 +211,11 @@ impl Store {
         let row = key::bucket(&bucket.name);
         let commit = Commit {
             conditions: vec![bucket.unchanged()],
-            writes: vec![Write::Delete(row.clone()), Write::Delete(key::bucket_acl(bucket.uid()))],
+            writes: [row.clone()]
+                .into_iter()
+                .chain(key::bucket_settings(bucket.uid()))
+                .map(Write::Delete)
+                .collect(),
         };
         match self.commit(commit, &Proof::Absent(row)).await? {
             true => Ok(true),

@@ -10,25 +10,42 @@ use cosine_blob::PoolId;
 use crate::content::Arrived;
 use crate::get::Reread;
 use crate::publish::{ContentLink, Publication};
-use crate::record::{Attributes, Etag, ObjectAcl, ObjectKind, Pools, StorageClass, Version};
+use crate::record::{Attributes, Etag, ObjectKind, Pools, StorageClass, Version};
 use crate::source::ByteSource;
 use crate::{Bucket, Error, ObjectKey, PutRequest, Store, VersionId};
+use cosine_access::{ObjectAcl, ReadProof, Resource, Subject};
 
 /// More than this is not moved within one request: 5 GB (C41, C43).
 pub const MOVED_BYTES_MAX: u64 = 5 << 30;
 
-/// A copy that may happen: its caller has settled that the source may be read and the destination
-/// written.
+/// What is copied from.
+#[derive(Clone, Debug)]
+pub struct CopySource {
+    /// Its bucket.
+    pub bucket: Bucket,
+    /// Its key.
+    pub key: ObjectKey,
+    /// The version that was asked for; `None` for the current one.
+    pub id: Option<VersionId>,
+    /// The version, as it was read.
+    pub version: Version,
+}
+
+impl Subject for CopySource {
+    fn is(&self, resource: &Resource<'_>) -> bool {
+        let name = resource.name.split_once('/');
+        name == Some((self.bucket.name().as_str(), self.key.as_str()))
+            && resource.region == self.bucket.region()
+            && resource.owner.appid == self.bucket.name().appid()
+    }
+}
+
+/// A copy that may happen: there is proof that its caller may read the source, and its caller has settled
+/// that the destination may be written.
 #[derive(Debug)]
 pub struct CopyRequest {
-    /// The bucket that is copied from.
-    pub source_bucket: Bucket,
-    /// The key that is copied from.
-    pub source_key: ObjectKey,
-    /// The version that was asked for; `None` for the current one.
-    pub source_id: Option<VersionId>,
-    /// The version that is copied, as it was read.
-    pub source: Version,
+    /// What is copied from.
+    pub source: ReadProof<CopySource>,
     /// The bucket that is copied to.
     pub bucket: Bucket,
     /// The key that is copied to.
@@ -119,7 +136,7 @@ impl PlannedCopy {
     /// meanwhile, and where bytes move those of reading and writing them: then the destination is
     /// untouched.
     pub async fn run(self) -> Result<Version, Error> {
-        let source = &self.request.source;
+        let source = &self.request.source.get().version;
         let content = match self.moves_to {
             None => ContentLink::Shared(source.content),
             Some(pool) => {
@@ -139,20 +156,20 @@ impl Store {
     /// bytes would move to a key that must not be overwritten.
     pub async fn plan_copy(&self, request: CopyRequest) -> Result<PlannedCopy, Error> {
         self.require_room()?;
-        let content = self.content(request.source.content).await?;
-        let onto_itself = request.source_bucket.uid() == request.bucket.uid()
-            && request.source_key == request.key;
+        let source = request.source.get();
+        let content = self.content(source.version.content).await?;
+        let onto_itself = source.bucket.uid() == request.bucket.uid() && source.key == request.key;
         let plan = plan(CopyFacts {
-            size: request.source.size,
+            size: source.version.size,
             lies_in: content.pools,
             wanted_in: self.pool_of(request.class),
-            readable: self.readable(&request.source).now(),
+            readable: self.readable(&source.version).now(),
             changes_nothing: onto_itself
-                && request.source_id.is_none()
+                && source.id.is_none()
                 && request.attributes.is_none()
                 && request.tags.is_none(),
         });
-        tracing::debug!(?plan, source = %request.source_key.as_str(), "copy");
+        tracing::debug!(?plan, source = %source.key.as_str(), "copy");
         let moves_to = match plan {
             CopyPlan::Reject(rejection) => return Err(Error::Rejected(rejection)),
             CopyPlan::Reference => None,
@@ -246,7 +263,7 @@ impl Announced {
 
 /// The copy is a normal object, whatever its source was; the entity tag stays (C162).
 fn publication(request: CopyRequest, content: ContentLink) -> Publication {
-    let source = request.source;
+    let source = request.source.into_inner().version;
     Publication {
         bucket: request.bucket,
         key: request.key,

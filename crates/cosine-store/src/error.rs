@@ -74,6 +74,15 @@ pub enum Error {
     /// Somebody has been deciding from the whole of the bucket for too long.
     #[error("the bucket is frozen")]
     Frozen,
+    /// A name, a number or a SecretId belongs to somebody already.
+    #[error("the name, the number or the SecretId is taken")]
+    IdentityExists,
+    /// There is no such account, user, role or key.
+    #[error("there is no such account, user, role or key")]
+    NoSuchIdentity,
+    /// Somebody has all the keys that one may have.
+    #[error("there are too many keys already")]
+    TooManyKeys,
     /// Others write the same thing all the time.
     #[error("too many writers at the same time")]
     Busy,

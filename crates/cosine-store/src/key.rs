@@ -84,6 +84,101 @@ pub fn bucket_acl(bucket: Uid) -> Vec<u8> {
     join(b's', &[&bucket.0, b"acl"])
 }
 
+/// Which policy a bucket has.
+pub fn bucket_policy(bucket: Uid) -> Vec<u8> {
+    join(b's', &[&bucket.0, b"policy"])
+}
+
+/// The text of a bucket's policy.
+pub fn policy_text(bucket: Uid) -> Vec<u8> {
+    join(b's', &[&bucket.0, b"policy-text"])
+}
+
+/// A bucket's CORS rules.
+pub fn bucket_cors(bucket: Uid) -> Vec<u8> {
+    join(b's', &[&bucket.0, b"cors"])
+}
+
+/// All that a bucket may have beside its gate.
+pub fn bucket_settings(bucket: Uid) -> [Vec<u8>; 4] {
+    [bucket_acl(bucket), bucket_policy(bucket), policy_text(bucket), bucket_cors(bucket)]
+}
+
+/// Which of them a row is.
+pub fn setting_of(key: &[u8]) -> &[u8] {
+    key.get(17..).unwrap_or_default()
+}
+
+/// How often identities have changed.
+pub fn identities() -> Vec<u8> {
+    join(b'm', &[b"identities"])
+}
+
+/// By what the right key of the store is known.
+pub fn key_check() -> Vec<u8> {
+    join(b'm', &[b"key-check"])
+}
+
+/// An account.
+pub fn account(appid: u64) -> Vec<u8> {
+    join(b'a', &[&appid.to_be_bytes()])
+}
+
+/// Every account begins with this.
+pub fn accounts() -> Vec<u8> {
+    join(b'a', &[])
+}
+
+/// The APPID in the key of an account.
+pub fn appid_of(key: &[u8]) -> Option<u64> {
+    key.get(1..)?.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// Whose a number is.
+pub fn uin(uin: u64) -> Vec<u8> {
+    join(b'n', &[&uin.to_be_bytes()])
+}
+
+/// A user.
+pub fn user(appid: u64, name: &str) -> Vec<u8> {
+    join(b'g', &[&appid.to_be_bytes(), name.as_bytes()])
+}
+
+/// Every user of an account begins with this.
+pub fn users(appid: u64) -> Vec<u8> {
+    join(b'g', &[&appid.to_be_bytes()])
+}
+
+/// A role.
+pub fn role(appid: u64, name: &str) -> Vec<u8> {
+    join(b'l', &[&appid.to_be_bytes(), name.as_bytes()])
+}
+
+/// Every role of an account begins with this.
+pub fn roles(appid: u64) -> Vec<u8> {
+    join(b'l', &[&appid.to_be_bytes()])
+}
+
+/// The name in the key of a user or a role.
+pub fn name_of(key: &[u8]) -> Option<String> {
+    String::from_utf8(key.get(9..)?.to_vec()).ok()
+}
+
+/// A pair of keys.
+pub fn access_key(secret_id: &str) -> Vec<u8> {
+    join(b'y', &[secret_id.as_bytes()])
+}
+
+/// Every pair of keys begins with this.
+pub fn access_keys() -> Vec<u8> {
+    join(b'y', &[])
+}
+
+/// The public half in the key of a pair of keys.
+pub fn secret_id_of(key: &[u8]) -> Option<String> {
+    String::from_utf8(key.get(1..)?.to_vec()).ok()
+}
+
 /// A key's head: rewritten by every commit that touches any version of the key, and gone with the
 /// last of them.
 pub fn head(bucket: Uid, key: &ObjectKey) -> Vec<u8> {
@@ -353,12 +448,21 @@ pub fn is_known(key: &[u8]) -> bool {
         Some(b'e') => page_of(key).is_some(),
         Some(b'f' | b'o' | b't') => run_of(key).is_some(),
         Some(b'h' | b'k') => place_of(key).is_some(),
-        Some(b'm') => [store(), ledger(), scrub()].iter().any(|known| known == key),
+        Some(b'a' | b'n') => appid_of(key).is_some(),
+        Some(b'g' | b'l') => name_of(key).is_some(),
+        Some(b'y') => secret_id_of(key).is_some(),
+        Some(b'm') => {
+            let known = [store(), ledger(), scrub(), identities(), key_check()];
+            known.iter().any(|known| known == key)
+        }
         Some(b'p') => part_of(key).is_some(),
         Some(b'r') => reference_of(key).is_some(),
         Some(b'u') => upload_of(key).is_some(),
         Some(b'v') => old_of(key).is_some(),
-        Some(b's') => key.get(17..) == Some(b"acl"),
+        Some(b's') => {
+            let known: [&[u8]; 4] = [b"acl", b"policy", b"policy-text", b"cors"];
+            known.contains(&setting_of(key))
+        }
         _ => false,
     }
 }

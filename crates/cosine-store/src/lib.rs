@@ -7,6 +7,7 @@
 //! metadata waist; what a commit refers to on the data waist is durable before. Nothing here knows HTTP,
 //! or who is asking.
 
+mod access;
 mod append;
 mod bucket;
 mod census;
@@ -22,6 +23,7 @@ mod error;
 pub mod fsck;
 mod get;
 mod id;
+mod identity;
 mod key;
 mod list;
 mod list_uploads;
@@ -47,14 +49,17 @@ pub use bucket::{Bucket, NewBucket};
 pub use clock::{Clock, ManualClock, Sleep, SystemClock};
 pub use collector::{Collected, Collector, CollectorOptions, Ledger};
 pub use copy::{
-    Announced, CopyFacts, CopyPlan, CopyRequest, Fetched, MOVED_BYTES_MAX, PlannedCopy, Rejection,
-    plan,
+    Announced, CopyFacts, CopyPlan, CopyRequest, CopySource, Fetched, MOVED_BYTES_MAX, PlannedCopy,
+    Rejection, plan,
 };
+pub use cosine_access::{BucketAcl, ObjectAcl};
+pub use cosine_kv::Revision;
 pub use damage::Damage;
 pub use delete::Deleted;
 pub use error::Error;
 pub use get::{Lens, ObjectReader};
 pub use id::{Random, SystemRandom, Uid, UploadId};
+pub use identity::{AccessKey, Holder, IDENTITY_NAME_BYTES_MAX, KEYS_MAX};
 pub use list::{BucketPage, Entry, ListOptions, ObjectPage};
 pub use list_uploads::{PartPage, UploadEntry, UploadPage};
 pub use list_versions::{VersionEntry, VersionPage};
@@ -62,8 +67,8 @@ pub use name::{BucketName, KEY_BYTES_MAX, NameError, ObjectKey};
 pub use part::{PartCopyRequest, PlannedPartCopy};
 pub use put::PutRequest;
 pub use record::{
-    Attributes, BucketAcl, Census, DamageRecord, DeleteMarker, Etag, LedgerRecord, ObjectAcl,
-    ObjectKind, Pools, Restore, RestoreTier, StorageClass, UploadRecord, Version, VersionId,
+    Attributes, Census, DamageRecord, DeleteMarker, Etag, LedgerRecord, ObjectKind, Pools, Restore,
+    RestoreTier, RoleRecord, StorageClass, UploadRecord, UserRecord, Version, VersionId,
     Versioning, Zones,
 };
 pub use restore::{Readable, RestoreRequest, RestoreTimes, Restored};

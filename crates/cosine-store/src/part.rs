@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use cosine_access::ReadProof;
 use cosine_blob::PoolId;
 use cosine_kv::{Commit, Condition, Write};
 use md5::{Digest, Md5};
@@ -14,10 +15,10 @@ use tracing::Instrument;
 
 use crate::commit::{ATTEMPTS_MAX, Proof};
 use crate::content::Arrived;
-use crate::copy::{Announced, CopyFacts, CopyPlan, plan};
+use crate::copy::{Announced, CopyFacts, CopyPlan, CopySource, plan};
 use crate::id::Uid;
 use crate::publish::let_go;
-use crate::record::{Body, PartRecord, Record, ReferenceRecord, Slice, Version};
+use crate::record::{Body, PartRecord, Record, ReferenceRecord, Slice};
 use crate::slices::{Below, Composed, DEPTH_MAX};
 use crate::source::ByteSource;
 use crate::upload::{Part, Upload};
@@ -27,15 +28,16 @@ use crate::{Error, Store, key};
 /// a pardon in the one commit of the part.
 const SLICES_MAX: usize = 256;
 
-/// A part to copy: its caller has settled that the source may be read and the destination written.
+/// A part to copy: there is proof that its caller may read the source, and its caller has settled that the
+/// destination may be written.
 #[derive(Debug)]
 pub struct PartCopyRequest {
     /// The upload.
     pub upload: Upload,
     /// From 1 to 10,000.
     pub number: u16,
-    /// The version that is copied from, as it was read.
-    pub source: Version,
+    /// What is copied from.
+    pub source: ReadProof<CopySource>,
     /// Which of its bytes.
     pub range: Range<u64>,
 }
@@ -84,6 +86,7 @@ impl PlannedPartCopy {
     pub async fn run(self) -> Result<Part, Error> {
         let Self { store, request, moves_to, etag } = self;
         let PartCopyRequest { upload, number, source, range } = request;
+        let source = source.into_inner().version;
         let length = range.end - range.start;
         let content = match moves_to {
             Some(pool) => {
@@ -143,13 +146,14 @@ impl Store {
     /// [`Error::Rejected`], [`Error::Gone`] if the source went meanwhile.
     pub async fn plan_part_copy(&self, request: PartCopyRequest) -> Result<PlannedPartCopy, Error> {
         self.require_room()?;
-        let content = self.content(request.source.content).await?;
+        let source = &request.source.get().version;
+        let content = self.content(source.content).await?;
         let wanted_in = self.pool_of(request.upload.record.class);
         let plan = plan(CopyFacts {
             size: request.range.end - request.range.start,
             lies_in: content.pools,
             wanted_in,
-            readable: self.readable(&request.source).now(),
+            readable: self.readable(source).now(),
             changes_nothing: false,
         });
         tracing::debug!(?plan, number = request.number, "copy of a part");
@@ -163,7 +167,7 @@ impl Store {
         let whole = request.range == (0..content.size);
         let etag = match content.md5.filter(|_| whole) {
             Some(md5) => md5,
-            None => stand_in(request.source.content, &request.range),
+            None => stand_in(source.content, &request.range),
         };
         Ok(PlannedPartCopy { store: self.clone(), request, moves_to, etag })
     }

@@ -8,11 +8,12 @@ use crate::commit::{ATTEMPTS_MAX, Proof};
 use crate::content::Arrived;
 use crate::id::Uid;
 use crate::record::{
-    Attributes, Etag, HeadRecord, ObjectAcl, ObjectKind, OldVersion, Record, ReferenceRecord,
-    ReleasedRecord, Sse, StorageClass, Version, Versioning,
+    Attributes, Etag, HeadRecord, ObjectKind, OldVersion, Record, ReferenceRecord, ReleasedRecord,
+    Sse, StorageClass, Version, Versioning,
 };
 use crate::slices::Composed;
 use crate::{Error, ObjectKey, Store, key};
+use cosine_access::ObjectAcl;
 
 /// A version that is about to be, but for its place in the order of its key.
 #[derive(Debug)]
@@ -200,7 +201,7 @@ impl Store {
             class: publication.class,
             kind: publication.kind,
             sse: Sse::None,
-            acl: publication.acl,
+            acl: publication.acl.clone(),
             attributes: publication.attributes.clone(),
             tags: publication.tags.clone(),
             restore: None,

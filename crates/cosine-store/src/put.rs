@@ -1,9 +1,10 @@
 //! PUT Object: a new content, and a version that points at it.
 
 use crate::publish::{ContentLink, Publication};
-use crate::record::{Attributes, Etag, ObjectAcl, ObjectKind, StorageClass, Version};
+use crate::record::{Attributes, Etag, ObjectKind, StorageClass, Version};
 use crate::source::ByteSource;
 use crate::{Bucket, Error, ObjectKey, Store};
+use cosine_access::ObjectAcl;
 
 /// What to store.
 #[derive(Debug)]

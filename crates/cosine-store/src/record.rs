@@ -4,18 +4,24 @@
 //! key and all of that. Enums may grow at the end; everything else is a new version, and old ones
 //! stay readable.
 
+mod access;
 mod content;
 mod object;
 mod upload;
 
+pub use access::{
+    AccessKeyRecord, AccountRecord, BucketCorsRecord, BucketPolicyRecord, IdentitiesRecord,
+    KeyCheckRecord, PolicyTextRecord, RoleRecord, UinRecord, UserRecord,
+};
 pub use content::{Body, ContentRecord, ContentState, PageEnd, PageRecord, Pools, Slice};
 pub use object::{
-    Attributes, DeleteMarker, Etag, HeadRecord, ObjectAcl, ObjectKind, OldVersion, Restore,
-    RestoreTier, Sse, StorageClass, Version, VersionId,
+    Attributes, DeleteMarker, Etag, HeadRecord, ObjectKind, OldVersion, Restore, RestoreTier, Sse,
+    StorageClass, Version, VersionId,
 };
 pub use upload::{EndedUploadRecord, PartRecord, UploadRecord};
 
 use bytes::Bytes;
+use cosine_access::BucketAcl;
 use cosine_kv::Write;
 use crc_fast::{CrcAlgorithm, Digest};
 use serde::de::DeserializeOwned;
@@ -100,6 +106,16 @@ records! {
     HeartbeatRecord: "heartbeat", 1;
     BucketRecord: "bucket", 1;
     BucketAclRecord: "bucket ACL", 1;
+    BucketPolicyRecord: "bucket policy", 1;
+    PolicyTextRecord: "policy text", 1;
+    BucketCorsRecord: "bucket CORS", 1;
+    IdentitiesRecord: "identities", 1;
+    KeyCheckRecord: "key check", 1;
+    AccountRecord: "account", 1;
+    UinRecord: "uin", 1;
+    UserRecord: "user", 1;
+    RoleRecord: "role", 1;
+    AccessKeyRecord: "access key", 1;
     HeadRecord: "head", 1;
     Version: "version", 1;
     OldVersion: "older version", 1;
@@ -191,25 +207,11 @@ pub enum Gate {
     },
 }
 
-/// What everyone may do with a bucket.
+/// What others than its owner may do with a bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BucketAclRecord {
-    /// The canned ACL.
+    /// The ACL.
     pub acl: BucketAcl,
-}
-
-/// A canned bucket ACL: what everyone may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BucketAcl {
-    /// Nothing.
-    #[default]
-    Private,
-    /// Everyone may read.
-    PublicRead,
-    /// Everyone may read and write.
-    PublicReadWrite,
-    /// Every signed caller may read.
-    AuthenticatedRead,
 }
 
 /// That a reference exists; its key says everything.

@@ -13,11 +13,12 @@ use crate::commit::{ATTEMPTS_MAX, Proof};
 use crate::id::{self, UploadId};
 use crate::publish::{ContentLink, Publication};
 use crate::record::{
-    Attributes, EndedUploadRecord, Etag, ObjectAcl, ObjectKind, PartRecord, Record, Slice,
-    StorageClass, UploadRecord, Version,
+    Attributes, EndedUploadRecord, Etag, ObjectKind, PartRecord, Record, Slice, StorageClass,
+    UploadRecord, Version,
 };
 use crate::slices::{Below, Composed};
 use crate::{Bucket, Error, ObjectKey, Store, key};
+use cosine_access::ObjectAcl;
 
 /// Parts are numbered from 1 to this.
 pub const PART_NUMBER_MAX: u16 = 10_000;

@@ -5,6 +5,7 @@
 
 mod blobs;
 mod contents;
+mod identities;
 mod objects;
 mod recode;
 mod references;

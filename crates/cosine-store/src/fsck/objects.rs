@@ -1,14 +1,16 @@
 //! Buckets, heads, versions and delete markers.
 
+use cosine_access::BucketAcl;
 use cosine_kv::Write;
 
 use crate::id::Uid;
 use crate::record::{
-    BucketAcl, BucketAclRecord, BucketRecord, ContentRecord, HeadRecord, OldVersion, Record,
-    Version, VersionId,
+    BucketAclRecord, BucketPolicyRecord, BucketRecord, ContentRecord, HeadRecord, OldVersion,
+    PolicyTextRecord, Record, Version, VersionId,
 };
 use crate::{Error, ObjectKey, key};
 
+use super::recode::recode_row;
 use super::repair::Mend;
 use super::rows::Checked;
 use super::{Check, Flaw, Walk, hex};
@@ -30,15 +32,32 @@ impl Check<'_> {
         Ok(())
     }
 
-    pub(super) fn acl(&mut self, key: &[u8], value: &[u8]) -> Checked {
-        BucketAclRecord::decode(key, value)?;
+    /// The ACL, the policy or the CORS rules of a bucket.
+    pub(super) async fn setting(&mut self, key: &[u8], value: &[u8]) -> Checked {
+        recode_row(key, value)?;
         let bucket = key.get(1..17).and_then(|uid| uid.try_into().ok()).map(Uid);
         let is_known = |bucket| self.buckets.contains_key(&bucket) || self.bucket_unread;
         if !bucket.is_some_and(is_known) {
             let mend = Mend::Write(vec![Write::Delete(key.to_vec())]);
-            self.find(Flaw::StaleRow, hex(key), "the ACL of no bucket".into(), mend);
+            self.find(Flaw::StaleRow, hex(key), "a setting of no bucket".into(), mend);
+        } else if key::setting_of(key) == b"policy"
+            && let Some(bucket) = bucket
+        {
+            self.policy(key, value, bucket).await?;
         }
         Ok(())
+    }
+
+    /// A policy without its text lets nobody in, and nobody but its owner can set another.
+    async fn policy(&mut self, key: &[u8], value: &[u8], bucket: Uid) -> Checked {
+        let version = BucketPolicyRecord::decode(key, value)?.version;
+        let text = self.kv.get(&key::policy_text(bucket)).await?;
+        let text = text
+            .and_then(|row| PolicyTextRecord::decode(&key::policy_text(bucket), &row.value).ok());
+        match text {
+            Some(text) if text.version == version => Ok(()),
+            _ => self.stray(key, "the text of the policy is another one, or missing"),
+        }
     }
 
     /// Where a row is that belongs to a key of a bucket, in words; finds a flaw if the bucket does not

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 
 use crate::record::{
-    BucketAclRecord, BucketRecord, ContentRecord, DamageRecord, DoomedRecord, EndedUploadRecord,
-    FenceRecord, HeadRecord, HeartbeatRecord, LedgerRecord, OldVersion, OverRecord, PageRecord,
-    PartRecord, Record, ReferenceRecord, ReleasedRecord, ScrubRecord, StoreRecord, UploadRecord,
-    Version,
+    AccessKeyRecord, AccountRecord, BucketAclRecord, BucketCorsRecord, BucketPolicyRecord,
+    BucketRecord, ContentRecord, DamageRecord, DoomedRecord, EndedUploadRecord, FenceRecord,
+    HeadRecord, HeartbeatRecord, IdentitiesRecord, KeyCheckRecord, LedgerRecord, OldVersion,
+    OverRecord, PageRecord, PartRecord, PolicyTextRecord, Record, ReferenceRecord, ReleasedRecord,
+    RoleRecord, ScrubRecord, StoreRecord, UinRecord, UploadRecord, UserRecord, Version,
 };
 use crate::{Error, key};
 
@@ -32,7 +33,19 @@ pub fn recode_row(key: &[u8], value: &[u8]) -> Result<Bytes, Error> {
         Some(b'p') => recode::<PartRecord>,
         Some(b'q') => recode::<ReleasedRecord>,
         Some(b'r') => recode::<ReferenceRecord>,
-        Some(b's') => recode::<BucketAclRecord>,
+        Some(b'm') if key == key::identities() => recode::<IdentitiesRecord>,
+        Some(b'm') if key == key::key_check() => recode::<KeyCheckRecord>,
+        Some(b's') => match key::setting_of(key) {
+            b"policy" => recode::<BucketPolicyRecord>,
+            b"policy-text" => recode::<PolicyTextRecord>,
+            b"cors" => recode::<BucketCorsRecord>,
+            _ => recode::<BucketAclRecord>,
+        },
+        Some(b'a') => recode::<AccountRecord>,
+        Some(b'g') => recode::<UserRecord>,
+        Some(b'l') => recode::<RoleRecord>,
+        Some(b'n') => recode::<UinRecord>,
+        Some(b'y') => recode::<AccessKeyRecord>,
         Some(b't') => recode::<HeartbeatRecord>,
         Some(b'u') => recode::<UploadRecord>,
         Some(b'v') => recode::<OldVersion>,

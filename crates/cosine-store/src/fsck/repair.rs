@@ -3,14 +3,15 @@
 
 use std::collections::BTreeSet;
 
+use cosine_access::BucketAcl;
 use cosine_blob::BlobId;
 use cosine_kv::{Commit, Outcome, Write};
 
 use crate::damage::objects_of;
 use crate::id::Uid;
 use crate::record::{
-    BucketAcl, BucketAclRecord, DamageRecord, DoomedRecord, EndedUploadRecord, FenceRecord,
-    HeartbeatRecord, OverRecord, Record, ReferenceRecord, ReleasedRecord,
+    BucketAclRecord, DamageRecord, DoomedRecord, EndedUploadRecord, FenceRecord, HeartbeatRecord,
+    IdentitiesRecord, OverRecord, Record, ReferenceRecord, ReleasedRecord,
 };
 use crate::{Clock, Engines, Error, SystemClock, key};
 
@@ -37,11 +38,14 @@ impl Mend {
         let write = match key.first() {
             Some(b'd') => DoomedRecord { bytes: 0 }.put(row)?,
             Some(b'f') => FenceRecord { began: 0 }.put(row)?,
-            Some(b'm') if key != key::store() => Write::Delete(row),
+            Some(b'm') if key == key::ledger() || key == key::scrub() => Write::Delete(row),
+            Some(b'm') if key == key::identities() => IdentitiesRecord { changes: 0 }.put(row)?,
             Some(b'o') => OverRecord { swept: false }.put(row)?,
             Some(b'q') => ReleasedRecord { at: 0 }.put(row)?,
             Some(b'r') => ReferenceRecord {}.put(row)?,
-            Some(b's') => BucketAclRecord { acl: BucketAcl::Private }.put(row)?,
+            Some(b's') if key::setting_of(key) == b"acl" => {
+                BucketAclRecord { acl: BucketAcl::Private }.put(row)?
+            }
             Some(b't') => HeartbeatRecord { at: 0 }.put(row)?,
             Some(b'w') => EndedUploadRecord {}.put(row)?,
             Some(b'x') => {

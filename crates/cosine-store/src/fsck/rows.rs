@@ -2,12 +2,10 @@
 
 use cosine_kv::{Row, Write};
 
-use crate::record::{
-    DamageRecord, DoomedRecord, FenceRecord, HeartbeatRecord, LedgerRecord, OverRecord, Record,
-    ScrubRecord, StoreRecord,
-};
+use crate::record::{DamageRecord, DoomedRecord, FenceRecord, HeartbeatRecord, OverRecord, Record};
 use crate::{Error, key};
 
+use super::recode::recode_row;
 use super::repair::Mend;
 use super::{Check, Flaw, Progress, Walk, Watch, hex, names_of};
 
@@ -55,12 +53,13 @@ impl Check<'_> {
             Some(b'h') => self.head(key, value).await,
             Some(b'i') => self.inline(key).await,
             Some(b'k') => self.version(key, value).await,
-            Some(b'm') => of_the_store(key, value),
+            Some(b'm') => recode_row(key, value).map(drop),
             Some(b'o') => self.over(key, value),
             Some(b'p') => self.part(key, value).await,
             Some(b'q') => self.released(key, value).await,
             Some(b'r') => self.reference(key, value).await,
-            Some(b's') => self.acl(key, value),
+            Some(b's') => self.setting(key, value).await,
+            Some(b'a' | b'g' | b'l' | b'n' | b'y') => self.identity(key, value).await,
             Some(b't') => self.heartbeat(key, value).await,
             Some(b'u') => self.upload(key, value),
             Some(b'v') => self.old(key, value).await,
@@ -120,15 +119,6 @@ impl Check<'_> {
             self.find(Flaw::StaleRow, format!("content {uid}"), what, mend);
         }
         Ok(())
-    }
-}
-
-/// A row that a store has one of.
-fn of_the_store(key: &[u8], value: &[u8]) -> Checked {
-    match key {
-        _ if key == key::ledger() => LedgerRecord::decode(key, value).map(drop),
-        _ if key == key::scrub() => ScrubRecord::decode(key, value).map(drop),
-        _ => StoreRecord::decode(key, value).map(drop),
     }
 }
 

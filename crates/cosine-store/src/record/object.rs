@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use cosine_access::ObjectAcl;
 use serde::{Deserialize, Serialize};
 
 use crate::id::Uid;
@@ -220,24 +221,6 @@ pub enum ObjectKind {
 pub enum Sse {
     /// The bytes are plain.
     None,
-}
-
-/// A canned object ACL.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ObjectAcl {
-    /// As the bucket says.
-    #[default]
-    Default,
-    /// Only the owner.
-    Private,
-    /// Everyone may read.
-    PublicRead,
-    /// Every signed caller may read.
-    AuthenticatedRead,
-    /// The bucket's owner may read.
-    BucketOwnerRead,
-    /// The bucket's owner may do everything.
-    BucketOwnerFullControl,
 }
 
 /// Metadata that came with an object and goes out with it, as it came. Values are bytes: nobody

@@ -1,5 +1,6 @@
 //! Records as the first format wrote them: they must open for ever.
 
+use cosine_access::ObjectAcl;
 use cosine_blob::{BlobId, PoolId};
 
 use super::*;

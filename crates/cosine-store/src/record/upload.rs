@@ -1,8 +1,9 @@
 //! Multipart uploads and their parts.
 
+use cosine_access::ObjectAcl;
 use serde::{Deserialize, Serialize};
 
-use super::{Attributes, ObjectAcl, Pools, StorageClass};
+use super::{Attributes, Pools, StorageClass};
 use crate::id::Uid;
 
 /// An upload under way: what the object will be, but for its bytes.

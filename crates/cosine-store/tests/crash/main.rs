@@ -19,6 +19,8 @@ mod machine;
 mod plan;
 mod points;
 mod random;
+#[path = "../support/mod.rs"]
+mod support;
 mod trace;
 mod workload;
 

@@ -15,6 +15,8 @@ use cosine_store::{
     PutRequest, SourceError, StorageClass, Store, SystemClock, Zones,
 };
 
+use crate::support::owned;
+
 use crate::machine::{MARKS, ROOT};
 use crate::plan::{self, Group, Operation, Place};
 
@@ -175,11 +177,9 @@ async fn put_in_parts(store: &Store, at: Place, number: u64, size: usize) -> Res
 
 async fn copy(store: &Store, from: Place, to: Place, replace: Option<u64>) {
     let (source_bucket, source_key) = (bucket(store, from.0).await, key(from.1));
+    let source = store.object(&source_bucket, &source_key, None).await.unwrap();
     let request = CopyRequest {
-        source: store.object(&source_bucket, &source_key, None).await.unwrap(),
-        source_bucket,
-        source_key,
-        source_id: None,
+        source: owned(&source_bucket, &source_key, None, source),
         bucket: bucket(store, to.0).await,
         key: key(to.1),
         attributes: replace.map(marked),

@@ -6,6 +6,8 @@ use cosine_store::{
     PartCopyRequest, PutRequest, StorageClass, Store, Upload, UploadId, Version,
 };
 
+use crate::support::owned;
+
 use crate::base::{BUCKET, Object, Objects, VERSIONED, body};
 
 /// An upload under way, of one part.
@@ -57,11 +59,9 @@ pub async fn append(store: &Store, name: &str, position: usize, body: &[u8]) {
 
 pub async fn copy(store: &Store, from: &str, to: &str) {
     let (bucket, source_key) = (bucket(store, BUCKET).await, key(from));
+    let source = store.object(&bucket, &source_key, None).await.unwrap();
     let request = CopyRequest {
-        source: store.object(&bucket, &source_key, None).await.unwrap(),
-        source_bucket: bucket.clone(),
-        source_key,
-        source_id: None,
+        source: owned(&bucket, &source_key, None, source),
         bucket,
         key: key(to),
         attributes: None,
@@ -104,7 +104,9 @@ pub async fn copy_part(
     number: u16,
     (source, range): (&str, std::ops::Range<u64>),
 ) -> [u8; 16] {
-    let source = store.object(&bucket(store, BUCKET).await, &key(source), None).await.unwrap();
+    let (bucket, key) = (bucket(store, BUCKET).await, key(source));
+    let version = store.object(&bucket, &key, None).await.unwrap();
+    let source = owned(&bucket, &key, None, version);
     let request = PartCopyRequest { upload: upload.clone(), number, source, range };
     store.plan_part_copy(request).await.unwrap().run().await.unwrap().etag
 }

@@ -15,6 +15,8 @@ mod identity;
 mod made;
 mod names;
 mod rows;
+#[path = "../support/mod.rs"]
+mod support;
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)

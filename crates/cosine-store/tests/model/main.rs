@@ -8,6 +8,8 @@
 )]
 
 mod promises;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -17,6 +19,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use cosine_kv::{Found, Kv, Outcome, Scan};
 use cosine_store::fsck::{FsckOptions, fsck};
+
+use crate::support::owned;
 use cosine_store::{
     Attributes, Bucket, BucketAcl, BucketName, ByteSource, Collector, CollectorOptions,
     CopyRequest, Engines, Error, ListOptions, ManualClock, NewBucket, ObjectAcl, ObjectKey,
@@ -202,10 +206,7 @@ impl World {
             return assert!(matches!(source, Err(Error::NoSuchKey)), "{source:?}");
         };
         let request = CopyRequest {
-            source_bucket,
-            source_key,
-            source_id: None,
-            source: source.unwrap(),
+            source: owned(&source_bucket, &source_key, None, source.unwrap()),
             bucket,
             key: ObjectKey::parse(KEYS[to.1]).unwrap(),
             attributes: replace.0.map(|mark| marked(&[mark])),

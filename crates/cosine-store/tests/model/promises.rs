@@ -68,10 +68,7 @@ async fn copy_between(
     let source_key = ObjectKey::parse(KEYS[from]).unwrap();
     let source = store.object(&bucket, &source_key, None).await?;
     let request = CopyRequest {
-        source_id: None,
-        source_bucket: bucket.clone(),
-        source_key,
-        source,
+        source: crate::support::owned(&bucket, &source_key, None, source),
         bucket,
         key,
         attributes: Some(marked(b"copy")),

@@ -9,6 +9,8 @@ use cosine_store::{
     PutRequest, Rejection, StorageClass, Store, Version, Zones,
 };
 
+use crate::support::owned;
+
 use crate::model::{Possible, Seen, Value};
 use crate::world::{GRACE, Process, Shared, World, show, tolerate};
 
@@ -549,11 +551,9 @@ async fn copy(
         let source_bucket = store.bucket(&BucketName::parse(BUCKETS[from.0]).unwrap()).await?;
         let bucket = store.bucket(&BucketName::parse(BUCKETS[to.0]).unwrap()).await?;
         let source_key = ObjectKey::parse(KEYS[from.1]).unwrap();
+        let source = store.object(&source_bucket, &source_key, None).await?;
         let request = CopyRequest {
-            source: store.object(&source_bucket, &source_key, None).await?,
-            source_bucket,
-            source_key,
-            source_id: None,
+            source: owned(&source_bucket, &source_key, None, source),
             bucket,
             key: ObjectKey::parse(KEYS[to.1]).unwrap(),
             attributes: mark.map(marked),

@@ -17,6 +17,8 @@ mod dice;
 mod faults;
 mod model;
 mod runs;
+#[path = "../support/mod.rs"]
+mod support;
 mod uploads;
 mod world;
 

@@ -8,6 +8,8 @@ use cosine_store::{
     PartCopyRequest, StorageClass, Store, Upload, Version, VersionEntry,
 };
 
+use crate::support::owned;
+
 use crate::clients::{
     BUCKETS, Effect, Flight, KEYS, LOOKS_MAX, Place, marked, refuse_copy, refuse_write,
 };
@@ -133,6 +135,7 @@ async fn copy(store: &Store, (from, to): (Place, Place), mark: u64) -> Result<Ve
         let source = store.object(&bucket, &key, None).await?;
         let upload = begin(store, to, mark, source.tags.clone()).await?;
         let range = 0..source.size;
+        let source = owned(&bucket, &key, None, source);
         let copy = PartCopyRequest { upload: upload.clone(), number: 3, source, range };
         let copied = match store.plan_part_copy(copy).await {
             Ok(planned) => planned.run().await,

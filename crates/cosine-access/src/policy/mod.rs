@@ -1,0 +1,227 @@
+//! The policy language of CAM and of bucket policies. Source: Access Policy Language (436/18023), syntax
+//! logic (598/10604), conditions (436/71306).
+
+mod condition;
+mod json;
+mod parse;
+mod pattern;
+
+use std::fmt;
+
+pub use parse::{POLICY_BYTES_MAX, PolicyError, PolicyKind};
+
+use crate::decide::Ask;
+use crate::{Caller, Resource, Who};
+use condition::Condition;
+use pattern::Pattern;
+
+/// A policy that was read: what [`decide`](crate::decide) looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    statements: Vec<Statement>,
+}
+
+/// Whether a statement allows or denies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It allows.
+    Allow,
+    /// It denies, whatever else allows.
+    Deny,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Statement {
+    pub(crate) sid: Option<String>,
+    pub(crate) effect: Effect,
+    /// Whom it is for; empty in the policy of a user, which is for that user.
+    principals: Vec<Principal>,
+    actions: Vec<ActionPattern>,
+    resources: Vec<ResourcePattern>,
+    conditions: Vec<Condition>,
+}
+
+/// Whom a statement is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Principal {
+    /// Everyone, signed or not.
+    Anyone,
+    /// Whoever is not signed; an allow is for everyone all the same, who only need not sign.
+    Anonymous,
+    /// An account.
+    Account(u64),
+    /// A sub-user.
+    User(u64, u64),
+    /// The account and all its users and roles.
+    AllOf(u64),
+    /// Whoever assumed a role.
+    Role(u64, String),
+}
+
+/// How a statement reaches a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// It is for everyone.
+    Public,
+    /// It names the account of the caller, who is not the account itself.
+    Account,
+    /// It names the caller.
+    Itself,
+}
+
+/// Why a statement has no say, or that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fit {
+    OtherPrincipal,
+    OtherAction,
+    OtherResource,
+    /// The condition on this key does not hold.
+    Unmet(usize),
+    Fits(Reach),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ActionPattern {
+    service: Pattern,
+    name: Pattern,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum ResourcePattern {
+    Any,
+    SixParts { service: Pattern, region: Pattern, owner: OwnerPattern, name: Pattern },
+}
+
+/// The fifth part of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum OwnerPattern {
+    Any,
+    Appid(Pattern),
+    Uin(Pattern),
+}
+
+impl Policy {
+    /// The statements of one effect that have a say, with their places and how they reach the caller.
+    pub(crate) fn fitting<'p>(
+        &'p self,
+        effect: Effect,
+        ask: &'p Ask<'_>,
+    ) -> impl Iterator<Item = (usize, Reach)> + 'p {
+        let of_effect = move |(_, statement): &(usize, &Statement)| statement.effect == effect;
+        self.statements.iter().enumerate().filter(of_effect).filter_map(|(at, statement)| {
+            match statement.fit(ask) {
+                Fit::Fits(reach) => Some((at, reach)),
+                _ => None,
+            }
+        })
+    }
+
+    /// The statements, for one who wants to know about each.
+    pub(crate) fn statements(&self) -> &[Statement] {
+        &self.statements
+    }
+
+    /// How many statements it has.
+    pub fn len(&self) -> usize {
+        self.statements.len()
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.statements.is_empty()
+    }
+}
+
+impl Statement {
+    pub(crate) fn fit(&self, ask: &Ask<'_>) -> Fit {
+        let Some(reach) = self.reach(ask.caller) else { return Fit::OtherPrincipal };
+        let action = |pattern: &ActionPattern| {
+            pattern.service.matches(ask.action.service)
+                && ask.action.names.iter().any(|name| pattern.name.matches(name))
+        };
+        if !self.actions.iter().any(action) {
+            return Fit::OtherAction;
+        }
+        if !self.resources.iter().any(|pattern| pattern.matches(&ask.resource)) {
+            return Fit::OtherResource;
+        }
+        let closed = self.effect == Effect::Deny;
+        let unmet = |condition: &Condition| !condition.holds(ask.facts, closed);
+        match self.conditions.iter().position(unmet) {
+            Some(at) => Fit::Unmet(at),
+            None => Fit::Fits(reach),
+        }
+    }
+
+    /// The key that a condition is on.
+    pub(crate) fn condition_key(&self, at: usize) -> String {
+        self.conditions.get(at).map(Condition::key_name).unwrap_or_default()
+    }
+
+    /// A policy of a user is for that user: it names nobody.
+    fn reach(&self, caller: &Caller) -> Option<Reach> {
+        if self.principals.is_empty() {
+            return Some(Reach::Itself);
+        }
+        let reaches = self.principals.iter().filter_map(|p| p.reach(caller, self.effect));
+        // To be named is the stronger claim, and to be one of everyone the one that needs nothing else.
+        reaches.max_by_key(|reach| match reach {
+            Reach::Account => 0,
+            Reach::Itself => 1,
+            Reach::Public => 2,
+        })
+    }
+}
+
+impl Principal {
+    fn reach(&self, caller: &Caller, effect: Effect) -> Option<Reach> {
+        let identity = match (self, caller) {
+            (Self::Anyone, _) => return Some(Reach::Public),
+            (Self::Anonymous, _) if effect == Effect::Allow => return Some(Reach::Public),
+            (Self::Anonymous, Caller::Anonymous) => return Some(Reach::Public),
+            (_, Caller::Anonymous) => return None,
+            (_, Caller::Known(identity)) => identity,
+        };
+        let of = |owner: u64| identity.account.uin == owner;
+        match (self, &identity.who) {
+            (Self::Account(owner), Who::Root) if of(*owner) => Some(Reach::Itself),
+            (Self::Account(owner), _) if of(*owner) => Some(Reach::Account),
+            (Self::User(owner, uin), Who::User { uin: its, .. }) if of(*owner) && uin == its => {
+                Some(Reach::Itself)
+            }
+            (Self::AllOf(owner), _) if of(*owner) => Some(Reach::Itself),
+            (Self::Role(owner, role), Who::Role { name }) if of(*owner) && role == name => {
+                Some(Reach::Itself)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl ResourcePattern {
+    fn matches(&self, resource: &Resource<'_>) -> bool {
+        let Self::SixParts { service, region, owner, name } = self else { return true };
+        service.matches(resource.service)
+            && (resource.region.is_empty() || region.matches(resource.region))
+            && match owner {
+                OwnerPattern::Any => true,
+                OwnerPattern::Appid(pattern) => pattern.matches(&resource.owner.appid.to_string()),
+                OwnerPattern::Uin(pattern) => pattern.matches(&resource.owner.uin.to_string()),
+            }
+            && name.matches(resource.name)
+    }
+}
+
+impl fmt::Display for Fit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OtherPrincipal => "is for another principal",
+            Self::OtherAction => "is about another action",
+            Self::OtherResource => "is about another resource",
+            Self::Unmet(_) => "has a condition that does not hold",
+            Self::Fits(Reach::Public) => "applies to everyone",
+            Self::Fits(Reach::Account) => "applies to the account of the caller",
+            Self::Fits(Reach::Itself) => "applies",
+        })
+    }
+}
