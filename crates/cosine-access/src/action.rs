@@ -31,15 +31,20 @@ pub struct Action {
     pub names: &'static [&'static str],
     /// What an ACL has to grant for it.
     pub acl: AclNeed,
-    /// Whether no policy can take it from the account that owns the bucket: else one mistake would
-    /// lock everyone out for good.
-    pub is_policy_control: bool,
 }
+
+/// What no policy can take from the account that owns the bucket: else one mistake would lock everyone
+/// out for good.
+const POLICY_CONTROL: [&str; 3] = ["PutBucketPolicy", "GetBucketPolicy", "DeleteBucketPolicy"];
 
 impl Action {
     /// An action on buckets or objects.
     pub const fn cos(names: &'static [&'static str], acl: AclNeed) -> Self {
-        Self { service: "cos", names, acl, is_policy_control: false }
+        Self { service: "cos", names, acl }
+    }
+
+    pub(crate) fn is_policy_control(&self) -> bool {
+        self.service == "cos" && self.names.iter().any(|name| POLICY_CONTROL.contains(name))
     }
 
     /// The name that logs and records have.

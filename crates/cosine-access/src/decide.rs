@@ -185,7 +185,7 @@ fn denial(ask: &Ask<'_>) -> Option<Reason> {
         return Some(Reason::Denied(Place::Session, at));
     }
     let is_owner = identity.is_some_and(|i| owns(ask, i) && i.who == Who::Root);
-    if is_owner && ask.action.is_policy_control {
+    if is_owner && ask.action.is_policy_control() {
         return None;
     }
     // A deny of an account is a deny of its users, but for the owner's: there it is of the account itself.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, header};
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -36,7 +36,7 @@ pub struct Server {
     tls: Option<Arc<ClientConfig>>,
 }
 
-/// What is asked for. It has no body.
+/// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Ask<'a> {
     /// The method.
@@ -49,6 +49,8 @@ pub struct Ask<'a> {
     pub query: &'a [(&'a str, &'a str)],
     /// Headers. All are signed.
     pub headers: HeaderMap,
+    /// The body. It is not signed.
+    pub body: Bytes,
     /// SecretId and SecretKey.
     pub keys: (&'a str, &'a str),
     /// Seconds since 1970 UTC.
@@ -120,7 +122,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-fn request(ask: Ask<'_>) -> Result<Request<Empty<Bytes>>, http::Error> {
+fn request(ask: Ask<'_>) -> Result<Request<Full<Bytes>>, http::Error> {
     let mut headers = ask.headers;
     headers.insert(header::HOST, HeaderValue::from_str(ask.host)?);
     let pairs = ask.query.iter().map(|(name, value)| format!("{name}={}", encode_key(value)));
@@ -140,7 +142,8 @@ fn request(ask: Ask<'_>) -> Result<Request<Empty<Bytes>>, http::Error> {
     if !query.is_empty() {
         target.extend(["?", &query]);
     }
-    let mut request = Request::builder().method(ask.method).uri(target).body(Empty::new())?;
+    let mut request =
+        Request::builder().method(ask.method).uri(target).body(Full::new(ask.body))?;
     headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&line)?);
     *request.headers_mut() = headers;
     Ok(request)

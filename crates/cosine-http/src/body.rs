@@ -85,6 +85,29 @@ impl Upload {
         }
     }
 
+    /// Takes the body, and leaves an empty one.
+    pub fn take(&mut self) -> Self {
+        let terms = Terms {
+            memory: Arc::clone(&self.terms.memory),
+            stall_time: self.terms.stall_time,
+            working: self.terms.working.again(),
+        };
+        let empty = Self {
+            incoming: None,
+            room: 0,
+            arrived: 0,
+            gathered: BytesMut::new(),
+            terms,
+            share: None,
+            share_max: 0,
+            announced: None,
+            is_http2: self.is_http2,
+            awaits_continue: false,
+            inlet: None,
+        };
+        std::mem::replace(self, empty)
+    }
+
     /// Whether the protocol says where the body ends, without a length: HTTP/2 does.
     pub fn is_framed(&self) -> bool {
         self.is_http2

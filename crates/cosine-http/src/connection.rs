@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use crate::Api;
 use crate::activity::{Activity, Patience};
+use crate::client::Client;
 use crate::listener::Tls;
 use crate::meter::Metered;
 use crate::watched::Watched;
@@ -104,39 +104,40 @@ impl Drop for Open {
 impl Connection {
     /// Serves it to its end.
     pub async fn run(mut self, stream: TcpStream, tls: Option<Tls>) {
-        let local = stream.local_addr().map_or([0; 4], ipv4);
+        let client = Client::new(stream.local_addr().ok(), stream.peer_addr().ok());
         if let Err(error) = tune(&stream) {
             tracing::debug!(%error, "a connection's options");
         }
         match tls {
-            None => self.serve(stream, local).await,
+            None => self.serve(stream, client).await,
             // In a box, so that a connection in clear is not as large as one over TLS.
-            Some(tls) => Box::pin(self.serve_tls(stream, local, tls)).await,
+            Some(tls) => Box::pin(self.serve_tls(stream, client, tls)).await,
         }
     }
 
-    async fn serve_tls(&mut self, stream: TcpStream, local: [u8; 4], Tls(acceptor): Tls) {
+    async fn serve_tls(&mut self, stream: TcpStream, client: Client, Tls(acceptor): Tls) {
         if let Some(stream) = self.in_time(acceptor.accept(stream)).await {
-            self.serve(stream, local).await;
+            let client = client.over_tls(stream.get_ref().1.protocol_version());
+            self.serve(stream, client).await;
         }
     }
 
     /// An idle HTTP/1.1 connection is taken apart, down to its socket, and put together again when
     /// something comes: hyper keeps 24 KiB of buffers for it, and most connections are idle.
-    async fn serve<S>(&mut self, stream: S, local: [u8; 4])
+    async fn serve<S>(&mut self, stream: S, client: Client)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut stream = Watched::new(stream, Arc::clone(&self.activity));
         while let Some(is_http2) = self.in_time(stream.begins_http2()).await {
             if is_http2 {
-                return Box::pin(self.serve_http2(stream, local)).await;
+                return Box::pin(self.serve_http2(stream, client)).await;
             }
-            match self.serve_http1(stream, local, REST_AFTER).await {
+            match self.serve_http1(stream, client, REST_AFTER).await {
                 None => return,
                 Some(idle) if idle.is_at_rest() => stream = idle,
                 Some(half_a_head) => {
-                    self.serve_http1(half_a_head, local, Duration::MAX).await;
+                    self.serve_http1(half_a_head, client, Duration::MAX).await;
                     return;
                 }
             }
@@ -167,7 +168,7 @@ impl Connection {
 
     fn service(
         &self,
-        local: [u8; 4],
+        client: Client,
     ) -> impl Service<
         Request<Incoming>,
         Response = Response<Metered>,
@@ -181,7 +182,7 @@ impl Connection {
             // In a box, since hyper keeps the place of a request for as long as the connection.
             Box::pin(async move {
                 let Shared { api, spelling, .. } = &*shared;
-                Ok(api.respond(request, local, spelling, working).await)
+                Ok(api.respond(request, client, spelling, working).await)
             })
         })
     }
@@ -190,7 +191,7 @@ impl Connection {
     async fn serve_http1<S>(
         &mut self,
         stream: Watched<S>,
-        local: [u8; 4],
+        client: Client,
         rest_after: Duration,
     ) -> Option<Watched<S>>
     where
@@ -198,7 +199,7 @@ impl Connection {
     {
         let patience = self.patience();
         let until_rest = Patience { idle: patience.idle.min(rest_after), ..patience };
-        let service = self.service(local);
+        let service = self.service(client);
         let mut connection = self.shared.http1.serve_connection(TokioIo::new(stream), service);
         tokio::select! {
             biased;
@@ -220,12 +221,12 @@ impl Connection {
         }
     }
 
-    async fn serve_http2<S>(&mut self, stream: Watched<S>, local: [u8; 4])
+    async fn serve_http2<S>(&mut self, stream: Watched<S>, client: Client)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let patience = self.patience();
-        let service = self.service(local);
+        let service = self.service(client);
         let mut connection =
             pin!(self.shared.http2.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
@@ -266,11 +267,4 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     Ok(())
-}
-
-fn ipv4(address: SocketAddr) -> [u8; 4] {
-    match address.ip() {
-        IpAddr::V4(ip) => ip.octets(),
-        IpAddr::V6(ip) => ip.to_ipv4_mapped().map_or([0; 4], |ip| ip.octets()),
-    }
 }

@@ -5,14 +5,21 @@
 //! the one file under `ops/` that is that operation: it parses, authorises, calls the store and
 //! renders. Nothing here knows how anything is stored.
 
+mod acl;
 mod activity;
 mod admin;
+pub mod audit;
 mod authorise;
 mod body;
+mod client;
 mod connection;
+mod cors;
 mod deferred;
+mod directory;
 mod error;
+mod facts;
 mod figures;
+mod form;
 pub mod limits;
 pub mod listener;
 mod meter;
@@ -25,19 +32,25 @@ mod remote;
 mod reply;
 #[doc(hidden)] // public for the fuzz targets alone
 pub mod request;
+pub mod secret;
 mod service;
 mod source;
 mod spelling;
+mod sts;
 mod system;
+mod token;
 mod watched;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use cosine_access::Keyring;
+use cosine_access::{Account, Credential};
+use cosine_crypt::StoreKey;
 use cosine_store::{Clock, CollectorOptions, Store};
 use cosine_wire::host::HostRules;
 
+use audit::Audit;
+use directory::Directory;
 use metrics::Metrics;
 
 use limits::Budget;
@@ -49,8 +62,14 @@ pub use remote::{Remote, Remotes};
 /// What a deployment serves, and to whom.
 #[derive(Debug)]
 pub struct Settings {
-    /// Everyone who may sign.
-    pub keyring: Keyring,
+    /// The account that the deployment belongs to.
+    pub account: Account,
+    /// Its keys: who has them may administrate.
+    pub root: Credential,
+    /// What secrets are sealed under.
+    pub key: Arc<StoreKey>,
+    /// A host on which temporary credentials are made, beside those that begin with `sts.`.
+    pub sts_host: Option<String>,
     /// How host names are read.
     pub hosts: HostRules,
     /// Where buckets may live.
@@ -61,13 +80,6 @@ pub struct Settings {
     pub collector: CollectorOptions,
     /// How much clients may hold.
     pub limits: Limits,
-}
-
-impl Settings {
-    /// The number of the account that owns the buckets of an APPID; 0 for one that is not known here.
-    fn owner_uin(&self, appid: u64) -> u64 {
-        self.keyring.uin_of(appid).unwrap_or_default()
-    }
 }
 
 /// The regions of a deployment.
@@ -94,6 +106,8 @@ pub struct Api {
     store: Store,
     clock: Arc<dyn Clock>,
     settings: Settings,
+    directory: Directory,
+    audit: Audit,
     served: AtomicU64,
     metrics: Arc<Metrics>,
     /// Seconds since 1970 UTC.
@@ -107,7 +121,9 @@ pub struct Api {
 
 impl Api {
     /// The API on this store.
-    pub fn new(store: Store, clock: Arc<dyn Clock>, settings: Settings) -> Self {
+    pub fn new(store: Store, clock: Arc<dyn Clock>, settings: Settings, audit: Audit) -> Self {
+        let (key, root) = (Arc::clone(&settings.key), settings.root.clone());
+        let directory = Directory::new(store.clone(), key, settings.account, root);
         let requests = Budget::new(u64::from(settings.limits.requests), 1);
         let memory = Arc::new(Budget::new(settings.limits.memory, 1 << 10));
         Self {
@@ -115,6 +131,8 @@ impl Api {
             store,
             clock,
             settings,
+            directory,
+            audit,
             served: AtomicU64::new(0),
             metrics: Arc::default(),
             stopping: AtomicBool::new(false),

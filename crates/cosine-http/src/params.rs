@@ -2,8 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cosine_access::Caller;
-use cosine_store::{Attributes, BucketAcl, ObjectAcl, StorageClass, UploadId, VersionId, Zones};
+use cosine_store::{Attributes, StorageClass, UploadId, VersionId, Zones};
 use cosine_wire::header::{META_BYTES_MAX, META_PREFIX, SYSTEM_METADATA, name};
 use cosine_wire::id::{parse_version_id, version_id as version_text};
 use cosine_wire::query::number;
@@ -15,58 +14,11 @@ use md5::{Digest, Md5};
 
 use crate::request::Request;
 
-const BUCKET_ACLS: [(&str, BucketAcl); 4] = [
-    ("private", BucketAcl::Private),
-    ("public-read", BucketAcl::PublicRead),
-    ("public-read-write", BucketAcl::PublicReadWrite),
-    ("authenticated-read", BucketAcl::AuthenticatedRead),
-];
-
-const OBJECT_ACLS: [(&str, ObjectAcl); 6] = [
-    ("default", ObjectAcl::Default),
-    ("private", ObjectAcl::Private),
-    ("public-read", ObjectAcl::PublicRead),
-    ("authenticated-read", ObjectAcl::AuthenticatedRead),
-    ("bucket-owner-read", ObjectAcl::BucketOwnerRead),
-    ("bucket-owner-full-control", ObjectAcl::BucketOwnerFullControl),
-];
-
-fn canned<T: Copy + Default>(request: &Request, table: &[(&str, T)]) -> Result<T, ApiError> {
-    let Some(value) = request.header(name::ACL)? else { return Ok(T::default()) };
-    let found = table.iter().find(|(text, _)| *text == value);
-    found.map(|(_, acl)| *acl).ok_or_else(|| {
-        ApiError::new(
-            Code::InvalidArgument,
-            format!("{value} is not an ACL that {} takes.", name::ACL),
-        )
-    })
-}
-
-/// `x-cos-acl` of a bucket. 400 `InvalidArgument` for unknown values.
-pub fn bucket_acl(request: &Request) -> Result<BucketAcl, ApiError> {
-    canned(request, &BUCKET_ACLS)
-}
-
-/// `x-cos-acl` of an object. 400 `InvalidArgument` for unknown values; setting one takes a
-/// signature, whoever may write.
-pub fn object_acl(request: &Request) -> Result<ObjectAcl, ApiError> {
-    let acl = canned(request, &OBJECT_ACLS)?;
-    if acl != ObjectAcl::Default && request.caller == Caller::Anonymous {
-        return Err(Code::AccessDenied.into());
-    }
-    Ok(acl)
-}
-
-/// `x-cos-tagging`, key and value. 400 `InvalidTag` and `BadRequest` as [`Tags`] has them; setting
-/// tags takes a signature, whoever may write.
+/// `x-cos-tagging`, key and value. 400 `InvalidTag` and `BadRequest` as [`Tags`] has them.
 pub fn tags(request: &Request) -> Result<Vec<(String, String)>, ApiError> {
     let Some(value) = request.headers.get(name::TAGGING) else { return Ok(vec![]) };
     let value = value.to_str().map_err(|_| Code::InvalidTag)?;
-    let tags = Tags::parse(value)?.into_pairs();
-    if !tags.is_empty() && request.caller == Caller::Anonymous {
-        return Err(Code::AccessDenied.into());
-    }
-    Ok(tags)
+    Ok(Tags::parse(value)?.into_pairs())
 }
 
 /// `x-cos-storage-class`: names in any case (C86), and those of the bucket's kind (C89). 400
@@ -198,8 +150,17 @@ pub fn content_md5(request: &Request) -> Result<Option<[u8; 16]>, ApiError> {
 /// Reads a small body and holds it against its `Content-MD5`, if it has one. 400 `XMLSizeLimit`,
 /// `BadDigest`, `InvalidDigest`.
 pub async fn small_body(request: &mut Request, bytes_max: u64) -> Result<Vec<u8>, ApiError> {
+    checked_body(request, bytes_max, Code::XMLSizeLimit).await
+}
+
+/// The same, with another answer to a larger body.
+pub async fn checked_body(
+    request: &mut Request,
+    bytes_max: u64,
+    too_large: Code,
+) -> Result<Vec<u8>, ApiError> {
     let digest = content_md5(request)?;
-    let body = request.body.collect(bytes_max, Code::XMLSizeLimit).await?;
+    let body = request.body.collect(bytes_max, too_large).await?;
     match digest {
         Some(digest) if <[u8; 16]>::from(Md5::digest(&body)) != digest => {
             Err(Code::BadDigest.into())

@@ -132,7 +132,8 @@ impl Remote {
         };
         let path = format!("/{}", source.key.as_str());
         let keys = (self.keys.0.as_str(), self.keys.1.as_str());
-        let ask = Ask { method, host: &host, path: &path, query, headers, keys, now };
+        let ask =
+            Ask { method, host: &host, path: &path, query, headers, body: Bytes::new(), keys, now };
         let answer = server.ask(ask).await.map_err(unreachable)?;
         match answer.status() {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(answer),

@@ -1,6 +1,6 @@
 //! A request, read as far as every operation needs it: where it is addressed, and what it carries.
 
-use cosine_access::Caller;
+use cosine_access::{Action, Caller};
 use cosine_store::{BucketName, NameError, ObjectKey};
 use cosine_wire::encode::percent_decode;
 use cosine_wire::host::{Endpoint, Host, HostRules};
@@ -10,7 +10,8 @@ use http::request::Parts;
 use http::{HeaderMap, Method, header};
 
 use crate::body::Upload;
-use crate::operation::Scope;
+use crate::client::Client;
+use crate::operation::{Row, Scope};
 
 /// The headers of a request may hold this many bytes, names and values together.
 const HEADER_BYTES_MAX: usize = 32 << 10;
@@ -18,6 +19,14 @@ const HEADER_BYTES_MAX: usize = 32 << 10;
 /// What every operation gets.
 #[derive(Debug)]
 pub struct Request {
+    /// What it asks for.
+    pub row: &'static Row,
+    /// How it is called in logs and answers.
+    pub id: String,
+    /// Where it comes from.
+    pub client: Client,
+    /// When it came, seconds since 1970 UTC.
+    pub at: u64,
     /// Where it is addressed.
     pub target: Target,
     /// Where it was sent, with its port.
@@ -54,6 +63,11 @@ impl Request {
     /// The key that the request names. The routing table sees to it that there is one.
     pub fn key(&self) -> Result<&ObjectKey, ApiError> {
         self.target.key.as_ref().ok_or_else(|| Code::InvalidURI.into())
+    }
+
+    /// What policies and ACLs know it by.
+    pub fn action(&self) -> Action {
+        self.row.action
     }
 
     /// A header's value, trimmed; `None` if it is absent or empty.

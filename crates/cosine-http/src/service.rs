@@ -18,14 +18,16 @@ use hyper::body::Incoming;
 use tracing::Instrument;
 
 use crate::activity::Working;
+use crate::audit::Event;
 use crate::body::{Terms, Upload};
+use crate::client::Client;
 use crate::meter::{Meter, Metered};
 use crate::metrics::{Label, Outcome};
 use crate::operation::{self, Ask, Row, Scope, State};
 use crate::reply::{Outgoing, Reply, ReplyBody};
 use crate::request::{Head, Request, Target};
 use crate::system::{self, Endpoint};
-use crate::{Api, admin, ops};
+use crate::{Api, admin, cors, ops, sts};
 
 /// Query keys that ask a read for more than the object, such as a thumbnail of it. The object in its
 /// place would be a wrong answer behind a 200.
@@ -51,18 +53,44 @@ enum Routed {
     /// Something of the server itself.
     System(Endpoint),
     /// Administration.
-    Admin { command: admin::Command, head: Head },
+    Admin { command: &'static admin::Row, head: Head },
+    /// Temporary credentials.
+    Sts(Head),
     /// An operation.
     Operation { row: &'static Row, head: Head, target: Target },
 }
 
 impl Routed {
+    fn target(&self) -> Option<&Target> {
+        match self {
+            Self::Operation { target, .. } => Some(target),
+            _ => None,
+        }
+    }
+
     fn label(&self) -> Label {
         match self {
-            Self::System(_) | Self::Admin { .. } => Label::System,
+            Self::System(_) | Self::Admin { .. } | Self::Sts(_) => Label::System,
             Self::Operation { row, .. } => Label::Operation(row.operation),
         }
     }
+}
+
+/// What is known of a request beside what it says.
+#[derive(Debug)]
+pub struct Asked {
+    /// How it is called in logs and answers.
+    pub id: String,
+    /// Where it comes from.
+    pub client: Client,
+    /// When it came, seconds since 1970 UTC.
+    pub at: u64,
+}
+
+/// The token of temporary credentials that comes with a signature.
+pub fn token(head: &Head) -> Option<&str> {
+    let header = head.headers.get(name::SECURITY_TOKEN).and_then(|token| token.to_str().ok());
+    header.or_else(|| head.query.get(name::SECURITY_TOKEN)).map(str::trim).filter(|t| !t.is_empty())
 }
 
 impl Api {
@@ -70,12 +98,12 @@ impl Api {
     pub(crate) async fn respond(
         &self,
         request: http::Request<Incoming>,
-        local: [u8; 4],
+        client: Client,
         spelling: &Extensions,
         working: Working,
     ) -> Response<Metered> {
         let (parts, body) = request.into_parts();
-        let request_id = self.request_id(local);
+        let request_id = self.request_id(client.local);
         let routed = self.route(&parts);
         let label = routed.as_ref().map_or(Label::Unrouted, Routed::label);
         let mut meter = Meter::begin(&self.metrics, label, &request_id, &parts);
@@ -83,10 +111,13 @@ impl Api {
         let sending = working.send();
         let (memory, stall_time) = (Arc::clone(&self.memory), self.settings.limits.stall_time);
         let upload = Upload::new(body, &parts, Terms { memory, stall_time, working }, inlet);
+        let asked = Asked { id: request_id.clone(), client, at: self.clock.now_seconds() };
+        let target = routed.as_ref().ok().and_then(Routed::target);
+        let from_page = cors::FromPage::find(&parts, target);
         // Pinned first: the future is large, and would be moved by what is put around it.
-        let answer = pin!(self.answer(routed, upload));
+        let answer = pin!(self.answer(routed, asked, upload));
         let answered = answer.instrument(meter.span()).await;
-        let (reply, outcome) = match answered {
+        let (mut reply, outcome) = match answered {
             Ok(mut reply) => {
                 if let ReplyBody::Deferred(body) = &mut reply.body {
                     let resource = Head::resource(&parts);
@@ -98,6 +129,9 @@ impl Api {
             Err(error) => (refuse(&error, &parts, &request_id), Outcome::code(error.code)),
         };
         meter.answered(outcome);
+        if let Some(page) = from_page {
+            reply = page.let_see(self, reply).await;
+        }
         let is_http2 = parts.version == Version::HTTP_2;
         let body = Outgoing::new(reply.body, reply.held, sending, is_http2);
         let mut response = Response::new(Metered { body, meter });
@@ -119,6 +153,9 @@ impl Api {
         if let Some(command) = admin::find(&head, &self.settings.hosts) {
             return Ok(Routed::Admin { command, head });
         }
+        if sts::is_for(&head, &self.settings.hosts, self.settings.sts_host.as_deref()) {
+            return Ok(Routed::Sts(head));
+        }
         let (scope, target) = head.address(&self.settings.hosts)?;
         let ask = Ask { query: &head.query, headers: &head.headers, path: &head.path };
         let row = operation::route(&head.method, scope, ask)?;
@@ -128,44 +165,69 @@ impl Api {
     async fn answer(
         &self,
         routed: Result<Routed, ApiError>,
+        asked: Asked,
         body: Upload,
     ) -> Result<Reply, ApiError> {
         let (row, head, target) = match routed? {
             Routed::System(endpoint) => return Ok(endpoint.answer(self).await),
             Routed::Admin { command, head } => {
-                let caller = self.authenticate(&head)?;
-                return admin::run(self, command, caller, &head.headers).await;
+                let caller = self.authenticate(&head, &asked).await?;
+                return admin::run(self, command, admin::Asked { asked, caller, head, body }).await;
             }
+            Routed::Sts(head) => return sts::run(self, asked, head, body).await,
             Routed::Operation { row, head, target } => (row, head, target),
         };
-        let caller = self.authenticate(&head)?;
+        let caller = self.authenticate(&head, &asked).await?;
         if row.state == State::Planned {
-            return Err(planned(row, caller));
+            return Err(planned(row, &caller));
         }
         refuse_unknown(row, &head)?;
         // What is answered before this line is answered under any load.
         let slot = self.requests.take(1).await?;
         let Head { authority, path, query, headers, .. } = head;
-        let request = Request { target, authority, path, query, headers, caller, body };
-        let mut reply = ops::run(self, row, request).await?;
+        let Asked { id, client, at } = asked;
+        let request =
+            Request { row, id, client, at, target, authority, path, query, headers, caller, body };
+        let mut reply = ops::run(self, request).await?;
         reply.held.request = Some(slot);
         Ok(reply)
     }
 
-    /// Finds out who is asking.
-    fn authenticate(&self, head: &Head) -> Result<Caller, ApiError> {
+    /// Finds out who is asking, and keeps a record of those who are not who they say.
+    async fn authenticate(&self, head: &Head, asked: &Asked) -> Result<Caller, ApiError> {
+        let presented = Presented::find(&head.headers, &head.query);
+        let who = presented.as_ref().ok().and_then(|presented| presented.as_ref());
+        let who = who.map(|presented| presented.secret_id.clone()).unwrap_or_default();
+        let found = match presented {
+            Ok(presented) => self.verify(presented, head).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &found {
+            self.audit.record(Event {
+                request_id: &asked.id,
+                at: asked.at,
+                ip: asked.client.ip,
+                who: &format!("unverified {who}"),
+                action: head.method.as_str(),
+                resource: &format!("{}{}", head.authority, head.path),
+                allowed: false,
+                reason: error,
+            });
+        }
+        found
+    }
+
+    async fn verify(&self, presented: Option<Presented>, head: &Head) -> Result<Caller, ApiError> {
         if is_s3_signed(head) {
             return Err(ApiError::new(
                 Code::NotImplemented,
                 "AWS signatures are not implemented yet: sign with q-sign-algorithm=sha1.",
             ));
         }
-        let Some(presented) = Presented::find(&head.headers, &head.query)? else {
-            return Ok(Caller::Anonymous);
-        };
-        let credential = self.settings.keyring.find(&presented.secret_id);
-        let credential = credential.ok_or(Code::InvalidAccessKeyId)?;
-        presented.check_time(&head.headers, self.clock.now_seconds())?;
+        let Some(presented) = presented else { return Ok(Caller::Anonymous) };
+        let now = self.clock.now_seconds();
+        let signer = self.directory.signer(&presented.secret_id, token(head)).await?;
+        presented.check_time(&head.headers, now)?;
         let signed = Signed {
             method: head.method.as_str(),
             path: head.path.as_bytes(),
@@ -173,16 +235,10 @@ impl Api {
             headers: &head.headers,
             authority: &head.authority,
         };
-        presented.verify(signed, &credential.secret_key)?;
+        presented.verify(signed, &signer.credential.secret_key)?;
         require_cover(&presented, head)?;
-        let token = head.headers.contains_key(name::SECURITY_TOKEN);
-        if token || head.query.get(name::SECURITY_TOKEN).is_some_and(|token| !token.is_empty()) {
-            return Err(ApiError::new(
-                Code::NotImplemented,
-                "Temporary credentials are not implemented yet.",
-            ));
-        }
-        Ok(Caller::Account(credential.account))
+        signer.require_unexpired(now)?;
+        Ok(Caller::Known(Arc::clone(&signer.identity)))
     }
 
     fn request_id(&self, address: [u8; 4]) -> String {
@@ -228,8 +284,8 @@ fn is_s3_signed(head: &Head) -> bool {
 }
 
 /// An operation that is not built: nobody unsigned learns more than that it is closed.
-fn planned(row: &Row, caller: Caller) -> ApiError {
-    if caller == Caller::Anonymous {
+fn planned(row: &Row, caller: &Caller) -> ApiError {
+    if caller.is_anonymous() {
         return Code::AccessDenied.into();
     }
     ApiError::new(Code::NotImplemented, format!("{} is not implemented yet.", row.name))
@@ -244,6 +300,10 @@ fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
     let not_implemented = |what: &str| {
         ApiError::new(Code::NotImplemented, format!("{what} is not implemented here."))
     };
+    // A preflight is asked about whatever comes after it.
+    if head.method == Method::OPTIONS {
+        return Ok(());
+    }
     let is_read = head.method == Method::GET || head.method == Method::HEAD;
     for (param, _) in head.query.iter() {
         let lower = param.to_ascii_lowercase();

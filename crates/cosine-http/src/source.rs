@@ -1,6 +1,6 @@
 //! What is copied from: for PUT Object - Copy and Upload Part - Copy alike.
 
-use cosine_access::owns;
+use cosine_access::ReadProof;
 use cosine_store::{Bucket, BucketName, ObjectKey, VersionId};
 use cosine_wire::condition::{COPY_SOURCE, Conditions, Facts};
 use cosine_wire::copy_source::CopySource;
@@ -9,7 +9,8 @@ use cosine_wire::host::HostRules;
 use cosine_wire::{ApiError, Code};
 
 use crate::Api;
-use crate::authorise::{Found, Wanted};
+use crate::authorise::{GET_OBJECT, Wanted};
+use crate::facts::About;
 use crate::params::{read_version_id, show_version_id};
 use crate::remote::Remote;
 use crate::reply::Reply;
@@ -29,6 +30,10 @@ pub struct Source {
     /// What must hold of it.
     pub conditions: Conditions,
 }
+
+/// Whether the tags of a source are carried over where the request replaces none.
+#[derive(Clone, Copy, Debug)]
+pub struct TagsGoAlong(pub bool);
 
 impl Source {
     /// Reads the headers.
@@ -52,42 +57,60 @@ impl Source {
         })
     }
 
-    /// Finds the source, and sees to it that the caller may read it and that the conditions hold.
+    /// Finds the source, and sees to it that the caller may read it and that the conditions hold. With it
+    /// comes whether its tags may go along: to another account, only where the caller may see them.
     ///
     /// # Errors
     /// 403, 404; 400 `InvalidRequest` for a delete marker that is named (C33); 412
     /// `PreconditionFailed`.
-    pub async fn resolve(&self, api: &Api, request: &Request) -> Result<Found, ApiError> {
+    pub async fn resolve(
+        &self,
+        api: &Api,
+        request: &Request,
+        to: &Bucket,
+    ) -> Result<(ReadProof<cosine_store::CopySource>, TagsGoAlong), ApiError> {
+        let id = self.id.map(show_version_id);
+        let about = About::CopySource(id.as_deref());
         let wanted = Wanted {
             bucket: &self.bucket,
             region: self.region.as_deref(),
             key: &self.key,
             id: self.id,
             named_marker: Code::InvalidRequest,
+            action: GET_OBJECT,
+            about,
         };
-        let found = api.readable_object(&wanted, request.caller).await?;
+        let found = api.readable_object(request, &wanted).await?;
         let etag = found.version.etag.to_string();
         self.require(Facts { etag: &etag, last_modified: found.version.last_modified() })?;
-        Ok(found)
+        let stays_inside = self.bucket.appid() == to.name().appid();
+        let along = stays_inside || api.may_see_tags(request, &found, about);
+        Ok((api.prove_readable(request, found, (self.id, about))?, TagsGoAlong(along)))
     }
 
     /// The other deployment that holds the source, if one does. It is read with the credential of this
-    /// one's configuration, so it takes the account that owns the destination (`bucket`).
+    /// one's configuration, so it takes somebody of the account that owns the destination (`bucket`), with
+    /// that account's leave to read the source.
     ///
     /// # Errors
     /// 403 `AccessDenied`.
-    pub fn remote<'a>(
+    pub async fn remote<'a>(
         &self,
         api: &'a Api,
         request: &Request,
         bucket: &Bucket,
     ) -> Result<Option<&'a Remote>, ApiError> {
-        match api.settings.remotes.find(self.region.as_deref()) {
-            Some(_) if !owns(request.caller, bucket.name().appid()) => {
-                Err(Code::AccessDenied.into())
-            }
-            found => Ok(found),
+        let Some(remote) = api.settings.remotes.find(self.region.as_deref()) else {
+            return Ok(None);
+        };
+        let owner = bucket.name().appid();
+        if !request.caller.is_of(owner) {
+            return Err(Code::AccessDenied.into());
         }
+        let name = format!("{}/{}", self.bucket.as_str(), self.key.as_str());
+        let region = self.region.as_deref().unwrap_or_default();
+        api.permit_beyond(request, GET_OBJECT, owner, (region, &name)).await?;
+        Ok(Some(remote))
     }
 
     /// Sees to it that the conditions hold.

@@ -14,7 +14,8 @@ Made from the routing table (`crates/cosine-http/src/operation.rs`); a test hold
   operation does not know is refused in the same way on a write; a read ignores what cannot change its
   answer.
 
-The action is what CAM policies name (`name/cos:...`); policies themselves are not built yet.
+The action is what policies name (`name/cos:...`): [access.md](access.md). Where there are several, an
+allow of one allows, and a deny of one denies.
 ";
 
 #[test]
@@ -57,12 +58,13 @@ fn line(row: &Row) -> String {
     let header = header.map(|header| format!(" with `{header}`")).unwrap_or_default();
     let state = match row.state {
         State::Built => "**works**".to_owned(),
-        State::NotSet(code) | State::ClosedToAll(code) => {
+        State::NotSet(code) => {
             format!("not set: {} `{}`", code.status(), code.as_str())
         }
         State::NotSetDocument(root) => format!("not set: 200 `{root}`"),
         State::Planned => "501".to_owned(),
     };
-    let (name, method, action, s3) = (row.name, &row.method, row.action, row.s3_action);
+    let (name, method, s3) = (row.name, &row.method, row.s3_action);
+    let action = row.action.names.join(", ");
     format!("| {name} | `{method} /{path}{query}`{header} | {action} | {s3} | {state} |\n")
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cosine_access::{Account, Credential, Keyring};
+use cosine_access::{Account, Credential};
+use cosine_crypt::StoreKey;
+use cosine_http::audit::{Audit, AuditTarget};
 use cosine_http::{Api, Limits, Regions, Settings, serve};
 use cosine_store::{Clock, Engines, Store, SystemClock};
 use cosine_wire::host::{HostRules, ServedRegions};
@@ -27,14 +29,13 @@ async fn start() -> std::net::SocketAddr {
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = Store::open(engines, Arc::clone(&clock)).await.unwrap();
-    let credential = Credential {
-        secret_id: "id".into(),
-        secret_key: "key".into(),
-        account: Account { appid: 1_250_000_000, uin: 1 },
-    };
+    let credential = Credential { secret_id: "id".into(), secret_key: "key".into() };
     let settings = Settings {
         remotes: Default::default(),
-        keyring: Keyring::new([credential]),
+        account: Account { appid: 1_250_000_000, uin: 1 },
+        root: credential,
+        key: Arc::new(StoreKey::random().unwrap()),
+        sts_host: None,
         hosts: HostRules::new(vec![], ServedRegions::All, HashMap::new()),
         regions: Regions { default: "ap-x".into(), named: vec!["ap-x".into()], any: false },
         collector: Default::default(),
@@ -49,7 +50,7 @@ async fn start() -> std::net::SocketAddr {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let api = Arc::new(Api::new(store, clock, settings));
+    let api = Arc::new(Api::new(store, clock, settings, Audit::open(AuditTarget::Off).unwrap()));
     tokio::spawn(serve(api, listener, None, std::future::pending()));
     address
 }

@@ -184,7 +184,7 @@ impl Store {
     /// [`Error::IdentityExists`] for an APPID, a uin or a SecretId that is taken.
     pub async fn add_account(&self, account: Account, first: &AccessKey) -> Result<(), Error> {
         let Account { appid, uin } = account;
-        self.change_identities(async || {
+        self.change_identities(|| async {
             self.require_free(key::account(appid)).await?;
             self.require_free(key::uin(uin)).await?;
             self.require_free(key::access_key(&first.secret_id)).await?;
@@ -208,7 +208,7 @@ impl Store {
         policy: Option<String>,
         first: &AccessKey,
     ) -> Result<(), Error> {
-        self.change_identities(async || {
+        self.change_identities(|| async {
             self.require_free(key::user(appid, name)).await?;
             self.require_free(key::uin(uin)).await?;
             self.require_free(key::access_key(&first.secret_id)).await?;
@@ -231,7 +231,7 @@ impl Store {
         (appid, name): (u64, &str),
         policy: Option<String>,
     ) -> Result<(), Error> {
-        self.change_identities(async || {
+        self.change_identities(|| async {
             let user = self.user(appid, name).await?.ok_or(Error::NoSuchIdentity)?;
             let user = UserRecord { policy: policy.clone(), ..user };
             Ok(vec![user.put(key::user(appid, name))?])
@@ -245,7 +245,7 @@ impl Store {
     /// [`Error::NoSuchIdentity`].
     pub async fn remove_user(&self, appid: u64, name: &str) -> Result<(), Error> {
         let holder = Holder { appid, user: Some(name.to_owned()) };
-        self.change_identities(async || {
+        self.change_identities(|| async {
             let user = self.user(appid, name).await?.ok_or(Error::NoSuchIdentity)?;
             let keys = self.access_keys(&holder).await?.into_iter();
             let keys = keys.map(|key| Write::Delete(key::access_key(&key.secret_id)));
@@ -265,7 +265,7 @@ impl Store {
         trust: &str,
         policy: Option<String>,
     ) -> Result<(), Error> {
-        self.change_identities(async || {
+        self.change_identities(|| async {
             let known = self.role(appid, name).await?;
             let created = known.map_or_else(|| self.now_seconds(), |role| role.created);
             let role = RoleRecord { created, trust: trust.to_owned(), policy: policy.clone() };
@@ -279,7 +279,7 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchIdentity`].
     pub async fn remove_role(&self, appid: u64, name: &str) -> Result<(), Error> {
-        self.change_identities(async || {
+        self.change_identities(|| async {
             self.role(appid, name).await?.ok_or(Error::NoSuchIdentity)?;
             Ok(vec![Write::Delete(key::role(appid, name))])
         })
@@ -291,7 +291,7 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchIdentity`], [`Error::IdentityExists`], [`Error::TooManyKeys`].
     pub async fn add_access_key(&self, new: &AccessKey) -> Result<(), Error> {
-        self.change_identities(async || {
+        self.change_identities(|| async {
             self.require_free(key::access_key(&new.secret_id)).await?;
             if let Some(name) = &new.holder.user {
                 let user = self.user(new.holder.appid, name).await?;
@@ -315,7 +315,7 @@ impl Store {
         appid: u64,
         enabled: Option<bool>,
     ) -> Result<(), Error> {
-        self.change_identities(async || {
+        self.change_identities(|| async {
             let key = self.access_key(secret_id).await?;
             let key = key.filter(|key| key.holder.appid == appid);
             let key = key.ok_or(Error::NoSuchIdentity)?;
@@ -328,7 +328,10 @@ impl Store {
     }
 
     /// Decides and writes, again if others changed something meanwhile.
-    async fn change_identities(&self, decide: impl AsyncFn() -> Change) -> Result<(), Error> {
+    async fn change_identities<F>(&self, decide: impl Fn() -> F) -> Result<(), Error>
+    where
+        F: Future<Output = Change>,
+    {
         self.require_room()?;
         let row_key = key::identities();
         for _ in 0..ATTEMPTS_MAX {

@@ -27,6 +27,11 @@ pub fn iso_date_millis(seconds: i64) -> String {
     utc(seconds).format(&form).unwrap_or_default()
 }
 
+/// Reads `2019-08-30T09:38:12.414Z`, with or without a fraction. `None` for anything else.
+pub fn parse_iso_date(text: &str) -> Option<i64> {
+    OffsetDateTime::parse(text.trim(), &Rfc3339).ok().map(OffsetDateTime::unix_timestamp)
+}
+
 /// Reads `Fri, 10 Apr 2020 18:20:30 GMT`. `None` for anything else.
 pub fn parse_http_date(text: &str) -> Option<i64> {
     let form = format_description!(

@@ -59,11 +59,20 @@ codes! {
     MalformedXML 400 "The XML you provided was not well-formed or did not validate.";
     MAZOperationNotSupportOnOAZBucket 400 "A multi-AZ storage class needs a multi-AZ bucket.";
     OAZOperationNotSupportOnMAZBucket 400 "A multi-AZ bucket takes multi-AZ storage classes only.";
+    MissingRequestBodyError 400 "The request has no body.";
     MissingHost 400 "The Host header is missing.";
     RequestTimeout 400 "The body was not received in time.";
     TooManyBuckets 400 "You have reached the limit of buckets of this account.";
     UnexpectedContent 400 "This request does not take a body.";
     XMLSizeLimit 400 "The XML body is too large.";
+    AttachmentFull 400 "An ACL holds at most 100 grants.";
+    ExpiredToken 400 "The temporary credentials have expired.";
+    IncorrectNumberOfFilesInPostRequest 400 "A form holds exactly one file.";
+    InvalidPolicyDocument 400 "The policy of the form is not valid.";
+    LimitExceeded 400 "There are as many as there may be.";
+    MalformedPolicy 400 "The policy is not valid.";
+    MalformedPOSTRequest 400 "The body is not a form as multipart/form-data.";
+    PolicyFull 400 "A bucket policy holds at most 20 KB.";
     AccessDenied 403 "Access Denied.";
     InvalidAccessKeyId 403 "The access key Id you provided does not exist in our records.";
     InvalidObjectState 403 "The object is archived, and has to be restored before it can be read.";
@@ -76,6 +85,7 @@ codes! {
     NoSuchBucket 404 "The specified bucket does not exist.";
     NoSuchCORSConfiguration 404 "The CORS configuration does not exist.";
     NoSuchEncryptionConfiguration 404 "The encryption configuration does not exist.";
+    NoSuchEntity 404 "There is no such account, user, role or key.";
     NoSuchKey 404 "The specified key does not exist.";
     NoSuchLifecycleConfiguration 404 "The lifecycle configuration does not exist.";
     NoSuchObjectLockConfiguration 404 "The object lock configuration does not exist.";
@@ -90,6 +100,7 @@ codes! {
     RestoreNonArchiveObject 405 "The object is in no archive.";
     AppendPositionErr 409 "The position is not the length of the object.";
     BucketAlreadyOwnedByYou 409 "The bucket you tried to create already exists, and you own it.";
+    EntityAlreadyExists 409 "The name, the number or the SecretId is taken.";
     BucketNotEmpty 409 "The bucket you tried to delete is not empty.";
     FileAlreadyExists 409 "The object already exists and overwriting it is forbidden.";
     InvalidBucketState 409 "The state of the bucket does not allow it.";

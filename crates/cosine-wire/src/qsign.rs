@@ -53,20 +53,24 @@ pub struct Presented {
 
 /// `start;end`, decimal seconds since 1970 UTC.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct TimeWindow {
+pub(crate) struct TimeWindow {
     text: String,
     start: u64,
     end: u64,
 }
 
 impl TimeWindow {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (start, end) = text.split_once(';')?;
         let (start, end) = (start.parse().ok()?, end.parse().ok()?);
         (start < end).then(|| Self { text: text.to_owned(), start, end })
     }
 
-    fn contains(&self, now: u64) -> bool {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn contains(&self, now: u64) -> bool {
         self.start.saturating_sub(START_LEEWAY_SECONDS) <= now && now < self.end
     }
 }
@@ -364,12 +368,12 @@ fn join_sorted(mut pairs: Vec<(String, String)>) -> String {
 }
 
 /// HMAC-SHA1 as lower-case hex. The inner key of the algorithm is the hex text, not the 20 bytes.
-fn hmac_sha1(key: &[u8], message: &[u8]) -> String {
+pub(crate) fn hmac_sha1(key: &[u8], message: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
     hex(hmac::sign(&key, message).as_ref())
 }
 
-fn sha1(message: &[u8]) -> String {
+pub(crate) fn sha1(message: &[u8]) -> String {
     hex(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, message).as_ref())
 }
 

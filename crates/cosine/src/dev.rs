@@ -12,8 +12,8 @@ use cosine_store::{Engines, StorageClass, StoreOptions, SystemClock};
 use crate::banner::Secret;
 use crate::error::Error;
 use crate::fault::unreadable;
-use crate::run;
 use crate::settings::Settings;
+use crate::{run, store_key};
 
 /// What can be made to go wrong, for people who test their clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,8 @@ pub fn run(settings: Settings, fault: Option<Fault>) -> Result<(), Error> {
         Some(Fault::CopyErrorIn200) => with_unreadable_copies(options)?,
     };
     let engines = Engines { kv: Arc::new(cosine_kv::Memory::default()), blobs };
-    run::run(settings, prepared, (engines, options), monitor::registry(), |settings| {
+    let shown = (monitor::registry(), store_key::new()?);
+    run::run(settings, prepared, (engines, options), shown, |settings| {
         let none = || Error::Settings("secret_id and secret_key are empty".to_owned());
         Ok((settings.credential.clone().ok_or_else(none)?, Secret::Shown))
     })

@@ -16,6 +16,7 @@ mod run;
 mod serve;
 mod settings;
 mod sign;
+mod store_key;
 mod units;
 
 use std::io::Write;

@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use cosine_access::Keyring;
+use cosine_access::{Account, Credential};
+use cosine_crypt::StoreKey;
+use cosine_http::audit::{Audit, AuditTarget};
 use cosine_http::{Api, Limits, Monitor, Regions, Settings, monitor};
 use cosine_kv::embedded::{Embedded, Options};
 use cosine_store::{CollectorOptions, Engines, Store, SystemClock};
@@ -49,7 +51,10 @@ async fn metrics() -> Vec<Metric> {
     let store = Store::open(engines, clock.clone()).await.unwrap();
     let settings = Settings {
         remotes: Default::default(),
-        keyring: Keyring::new([]),
+        account: Account { appid: 1, uin: 1 },
+        root: Credential { secret_id: "id".into(), secret_key: "key".into() },
+        key: Arc::new(StoreKey::random().unwrap()),
+        sts_host: None,
         hosts: HostRules::new(vec![], ServedRegions::All, HashMap::new()),
         regions: Regions { default: "ap-x".into(), named: vec![], any: true },
         collector: CollectorOptions::default(),
@@ -62,7 +67,7 @@ async fn metrics() -> Vec<Metric> {
             drain_time: Duration::from_secs(1),
         },
     };
-    let api = Arc::new(Api::new(store, clock, settings));
+    let api = Arc::new(Api::new(store, clock, settings, Audit::open(AuditTarget::Off).unwrap()));
     let page = Monitor::new(api, registry).page().await.unwrap();
     let described = |what: &str| {
         let lines = page.lines().filter_map(|line| line.strip_prefix(what));

@@ -4,8 +4,10 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use cosine_access::{Credential, Keyring};
+use cosine_access::Credential;
 use cosine_client::Server;
+use cosine_crypt::StoreKey;
+use cosine_http::audit::Audit;
 use cosine_http::{Api, Monitor, Remote, Remotes, Tls};
 use cosine_store::{Engines, Store, StoreOptions};
 use prometheus_client::registry::Registry;
@@ -19,8 +21,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::background;
 use crate::banner::{self, Addresses, Secret};
 use crate::error::Error;
-use crate::files;
 use crate::settings::{LogFormat, RemoteRegion, Settings};
+use crate::{files, store_key};
 
 /// What must be right before anything is made on the disk.
 pub struct Prepared {
@@ -61,7 +63,7 @@ pub fn run(
     mut settings: Settings,
     prepared: Prepared,
     (engines, options): (Engines, StoreOptions),
-    registry: Registry,
+    (registry, key): (Registry, StoreKey),
     credential: impl FnOnce(&Settings) -> Result<(Credential, Secret), Error>,
 ) -> Result<(), Error> {
     let Prepared { runtime, listener, monitor, tls } = prepared;
@@ -73,6 +75,9 @@ pub fn run(
         let store = Store::open_with(engines, options)
             .await
             .map_err(|error| Error::Store(settings.data.display().to_string(), error))?;
+        store_key::require_own(&store, &key, &settings.data.display().to_string()).await?;
+        let audit = Audit::open(settings.audit.clone())
+            .map_err(|error| Error::System("cannot open the audit".to_owned(), error))?;
         let stop = stop_signal().map_err(|error| Error::System("signals".to_owned(), error))?;
         let addresses = Addresses {
             api: local_address(&listener)?,
@@ -81,14 +86,17 @@ pub fn run(
         let (credential, secret) = credential(&settings)?;
         banner::print(&settings, addresses, &credential, secret);
         let api_settings = cosine_http::Settings {
-            keyring: Keyring::new([credential]),
+            account: settings.account,
+            root: credential,
+            key: Arc::new(key),
+            sts_host: settings.sts_host,
             hosts: settings.hosts,
             regions: settings.regions,
             remotes: remotes(&settings.remotes)?,
             collector: settings.collector,
             limits: settings.limits,
         };
-        let api = Arc::new(Api::new(store.clone(), clock, api_settings));
+        let api = Arc::new(Api::new(store.clone(), clock, api_settings, audit));
         if let Some(listener) = monitor {
             tokio::spawn(Monitor::new(Arc::clone(&api), registry).serve(listener));
         }

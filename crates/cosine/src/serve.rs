@@ -13,7 +13,7 @@ use cosine_store::{Engines, StoreOptions, SystemClock};
 use crate::banner::Secret;
 use crate::error::Error;
 use crate::settings::{Pool, Settings};
-use crate::{credentials, pools, run};
+use crate::{credentials, pools, run, store_key};
 
 /// Opens the data directory and serves it.
 pub fn run(settings: Settings) -> Result<(), Error> {
@@ -43,7 +43,8 @@ pub fn run(settings: Settings) -> Result<(), Error> {
         restore_times: settings.restore_times,
         ..StoreOptions::new(Arc::new(SystemClock))
     };
-    run::run(settings, prepared, (engines, options), registry, credential)
+    let key = store_key::load_or_make(&data)?;
+    run::run(settings, prepared, (engines, options), (registry, key), credential)
 }
 
 /// Makes a directory, and sees to it that it is still there after a power cut: its entry is in its
@@ -65,7 +66,7 @@ fn credential(settings: &Settings) -> Result<(Credential, Secret), Error> {
     if let Some(credential) = &settings.credential {
         return Ok((credential.clone(), Secret::Hidden("as set")));
     }
-    let (credential, is_new) = credentials::load_or_make(&settings.data, settings.account)?;
+    let (credential, is_new) = credentials::load_or_make(&settings.data)?;
     let kept = Secret::Hidden("in root-credentials in the data directory");
     Ok((credential, if is_new { Secret::Shown } else { kept }))
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches};
 use cosine_access::{Account, Credential};
+use cosine_http::audit::AuditTarget;
 use cosine_http::{Limits, Regions};
 use cosine_kv::embedded::Durability;
 use cosine_store::{CollectorOptions, RestoreTimes, ScrubOptions};
@@ -76,6 +77,10 @@ settings! {
     "scrub_interval" "COSINE_SCRUB_INTERVAL" "604800" "" false "Seconds from the end of one pass of the scrub to the next.";
     "restore_time" "COSINE_RESTORE_TIME" "0" "0" true "Seconds that POST Object restore takes, or three numbers: for Expedited, Standard and Bulk.";
     "monitor" "COSINE_MONITOR" "" "" true "Address and port of a second, plain HTTP listener for metrics and health, such as 127.0.0.1:9001.";
+    "sts_host" "COSINE_STS_HOST" "" "" true "Host name on which temporary credentials are made, beside every one that begins with sts.";
+    "audit" "COSINE_AUDIT" "" "" true "Where a record of each change and each refusal goes: a file, - for the standard output, or nowhere.";
+    "audit_size" "COSINE_AUDIT_SIZE" "64MiB" "64MiB" true "Size at which the file of the audit is put aside.";
+    "audit_files" "COSINE_AUDIT_FILES" "10" "10" true "How many files that were put aside are kept.";
     "log" "COSINE_LOG" "info" "warn" true "Log filter: error, warn, info, debug, or per module; info,access=debug adds a line for each request.";
     "log_format" "COSINE_LOG_FORMAT" "text" "text" true "text, or json: an object a line.";
 }
@@ -120,6 +125,10 @@ pub struct Settings {
     pub scrub: Option<ScrubOptions>,
     /// How much clients may hold.
     pub limits: Limits,
+    /// A host on which temporary credentials are made.
+    pub sts_host: Option<String>,
+    /// Where records of changes and refusals go.
+    pub audit: AuditTarget,
     /// What is logged.
     pub log: String,
     /// In which form.
@@ -210,7 +219,7 @@ impl Settings {
         Ok(Self {
             data: get("data").into(),
             listen: address(get("listen"), "listen")?,
-            credential: credential(get("secret_id"), get("secret_key"), account)?,
+            credential: credential(get("secret_id"), get("secret_key"))?,
             account,
             hosts: HostRules::new(domains, served, file.bindings),
             regions,
@@ -235,6 +244,8 @@ impl Settings {
                 monitor => Some(address(monitor, "monitor")?),
             },
             limits: limits(get)?,
+            sts_host: Some(get("sts_host").to_owned()).filter(|host| !host.is_empty()),
+            audit: audit(get)?,
             log: get("log").to_owned(),
             log_format: match get("log_format") {
                 "text" => LogFormat::Text,
@@ -310,6 +321,18 @@ fn limits<'v>(get: impl Fn(&str) -> &'v str) -> Result<Limits, String> {
     })
 }
 
+fn audit<'v>(get: impl Fn(&str) -> &'v str) -> Result<AuditTarget, String> {
+    Ok(match get("audit") {
+        "" => AuditTarget::Off,
+        "-" => AuditTarget::Stdout,
+        path => AuditTarget::File {
+            path: path.into(),
+            size_max: bytes(get("audit_size"), "audit_size")?.max(1),
+            kept: count(get("audit_files"), "audit_files")?,
+        },
+    })
+}
+
 fn regions(text: &str) -> Result<Regions, String> {
     let mut named = list(text);
     let any = named.iter().any(|region| region == "*");
@@ -340,9 +363,9 @@ fn pair<'t>(one: &'t str, two: &'t str, names: &str) -> Result<Option<(&'t str, 
     }
 }
 
-fn credential(id: &str, key: &str, account: Account) -> Result<Option<Credential>, String> {
+fn credential(id: &str, key: &str) -> Result<Option<Credential>, String> {
     let pair = pair(id, key, "secret_id and secret_key")?;
-    Ok(pair.map(|(id, key)| Credential { secret_id: id.into(), secret_key: key.into(), account }))
+    Ok(pair.map(|(id, key)| Credential { secret_id: id.into(), secret_key: key.into() }))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub fn run(matches: &ArgMatches) -> Result<(), Error> {
     let settings = Settings::resolve(Use::Serve, matches)?;
     let credential = match settings.credential {
         Some(credential) => credential,
-        None => credentials::load(&settings.data, settings.account)?.ok_or_else(|| {
+        None => credentials::load(&settings.data)?.ok_or_else(|| {
             let path = credentials::path(&settings.data);
             Error::Settings(format!("no secret_id is set, and there is no {}", path.display()))
         })?,

@@ -121,6 +121,15 @@ impl Policy {
         &self.statements
     }
 
+    /// Whether a statement allows something to everyone.
+    pub fn is_for_everyone(&self) -> bool {
+        let everyone =
+            |principal: &Principal| matches!(principal, Principal::Anyone | Principal::Anonymous);
+        self.statements.iter().any(|statement| {
+            statement.effect == Effect::Allow && statement.principals.iter().any(everyone)
+        })
+    }
+
     /// How many statements it has.
     pub fn len(&self) -> usize {
         self.statements.len()

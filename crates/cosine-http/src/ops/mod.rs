@@ -10,16 +10,15 @@ mod upload;
 use cosine_wire::{ApiError, Code};
 
 use crate::Api;
-use crate::operation::{Operation, Row, State};
+use crate::operation::{Operation, State};
 use crate::reply::Reply;
 use crate::request::Request;
 
 /// Runs the operation that the routing table found.
-pub async fn run(api: &Api, row: &Row, request: Request) -> Result<Reply, ApiError> {
+pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
+    let row = request.row;
     match (row.state, row.operation) {
-        (State::NotSet(_) | State::NotSetDocument(_) | State::ClosedToAll(_), _) => {
-            not_set::run(api, row, request).await
-        }
+        (State::NotSet(_) | State::NotSetDocument(_), _) => not_set::run(api, request).await,
         (_, Operation::GetService) => service::list_buckets::run(api, request).await,
         (_, Operation::PutBucket) => bucket::create::run(api, request).await,
         (_, Operation::HeadBucket) => bucket::head::run(api, request).await,
@@ -31,6 +30,20 @@ pub async fn run(api: &Api, row: &Row, request: Request) -> Result<Reply, ApiErr
         (_, Operation::PutBucketVersioning) => bucket::versioning::put(api, request).await,
         (_, Operation::ListMultipartUploads) => bucket::list_uploads::run(api, request).await,
         (_, Operation::DeleteMultipleObjects) => bucket::delete_objects::run(api, request).await,
+        (_, Operation::GetBucketAcl) => bucket::acl::get(api, request).await,
+        (_, Operation::PutBucketAcl) => bucket::acl::put(api, request).await,
+        (_, Operation::GetBucketCors) => bucket::cors::get(api, request).await,
+        (_, Operation::PutBucketCors) => bucket::cors::put(api, request).await,
+        (_, Operation::DeleteBucketCors) => bucket::cors::delete(api, request).await,
+        (_, Operation::GetBucketPolicy) => bucket::policy::get(api, request).await,
+        (_, Operation::PutBucketPolicy) => bucket::policy::put(api, request).await,
+        (_, Operation::DeleteBucketPolicy) => bucket::policy::delete(api, request).await,
+        (_, Operation::GetObjectAcl) => object::acl::get(api, request).await,
+        (_, Operation::PutObjectAcl) => object::acl::put(api, request).await,
+        (_, Operation::OptionsObject | Operation::OptionsBucket) => {
+            object::options::run(api, request).await
+        }
+        (_, Operation::PostObject) => object::post::run(api, request).await,
         (_, Operation::PutObject) => object::put::run(api, request).await,
         (_, Operation::PutObjectCopy) => object::copy::run(api, request).await,
         (_, Operation::GetObject) => object::get::run(api, request).await,

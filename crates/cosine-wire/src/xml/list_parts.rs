@@ -29,8 +29,8 @@ pub struct ListPartsResult<'a> {
     pub upload_id: &'a str,
     /// The bucket's owner, its APPID.
     pub owner: u64,
-    /// Who began the upload, its uin.
-    pub initiator: u64,
+    /// Who began the upload: the uins of the account and of the user.
+    pub initiator: (u64, u64),
     /// As asked.
     pub part_number_marker: u16,
     /// As asked, at most 1,000.
@@ -57,8 +57,7 @@ impl ListPartsResult<'_> {
         let owner = self.owner.to_string();
         xml.person("Owner", &owner, &owner);
         xml.value("PartNumberMarker", self.part_number_marker);
-        let uin = self.initiator;
-        xml.person("Initiator", &format!("qcs::cam::uin/{uin}:uin/{uin}"), &uin.to_string());
+        xml.cam_person("Initiator", self.initiator);
         for part in &self.parts {
             xml.open("Part");
             xml.value("PartNumber", part.number);

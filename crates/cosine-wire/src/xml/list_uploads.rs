@@ -12,8 +12,8 @@ pub struct Upload<'a> {
     pub upload_id: String,
     /// The storage class of the object to be.
     pub storage_class: &'a str,
-    /// Who began it, its uin.
-    pub initiator: u64,
+    /// Who began it: the uins of the account and of the user.
+    pub initiator: (u64, u64),
     /// Seconds since 1970 UTC.
     pub initiated: i64,
 }
@@ -23,8 +23,8 @@ pub struct Upload<'a> {
 pub struct ListUploadsResult<'a> {
     /// The bucket.
     pub bucket: &'a str,
-    /// The bucket's owner, its uin.
-    pub owner: u64,
+    /// The bucket's owner, as twice its uin.
+    pub owner: (u64, u64),
     /// Whether keys, prefixes and markers go percent-encoded (`encoding-type=url`).
     pub url_encoded: bool,
     /// As asked.
@@ -71,8 +71,8 @@ impl ListUploadsResult<'_> {
             xml.key("Key", upload.key, self.url_encoded);
             xml.text("UploadId", &upload.upload_id);
             xml.text("StorageClass", upload.storage_class);
-            cam_person(&mut xml, "Initiator", upload.initiator);
-            cam_person(&mut xml, "Owner", self.owner);
+            xml.cam_person("Initiator", upload.initiator);
+            xml.cam_person("Owner", self.owner);
             xml.text("Initiated", &iso_date_millis(upload.initiated));
             xml.close("Upload");
         }
@@ -80,8 +80,4 @@ impl ListUploadsResult<'_> {
         xml.close("ListMultipartUploadsResult");
         xml.finish()
     }
-}
-
-fn cam_person(xml: &mut Xml, name: &str, uin: u64) {
-    xml.person(name, &format!("qcs::cam::uin/{uin}:uin/{uin}"), &uin.to_string());
 }

@@ -1,7 +1,9 @@
 //! XML bodies: a writer whose layout is COS's own, and one file a document.
 
+pub mod acl;
 pub mod complete_upload;
 pub mod copy;
+pub mod cors;
 pub mod create_bucket;
 pub mod delete_objects;
 pub mod initiate_upload;
@@ -11,6 +13,7 @@ pub mod list_parts;
 pub mod list_uploads;
 pub mod list_versions;
 pub mod location;
+pub mod post;
 pub mod read;
 pub mod restore;
 pub mod tagging;
@@ -64,6 +67,13 @@ impl Xml {
         self.depth += 1;
     }
 
+    /// Opens a container with attributes, which are well-formed as they are.
+    pub fn open_with(&mut self, name: &str, attributes: &str) {
+        self.begin_line();
+        self.out.extend(["<", name, " ", attributes, ">"]);
+        self.depth += 1;
+    }
+
     /// Closes the innermost container.
     pub fn close(&mut self, name: &str) {
         self.depth = self.depth.saturating_sub(1);
@@ -105,6 +115,11 @@ impl Xml {
         self.close(name);
     }
 
+    /// A user by its CAM id and its number: the uins of its account and of itself.
+    pub fn cam_person(&mut self, name: &str, (owner, uin): (u64, u64)) {
+        self.person(name, &cam_id((owner, uin)), &uin.to_string());
+    }
+
     /// A node with a number or a flag.
     pub fn value(&mut self, name: &str, value: impl std::fmt::Display) {
         self.text(name, &value.to_string());
@@ -120,6 +135,11 @@ impl Xml {
     pub fn finish(self) -> String {
         self.out
     }
+}
+
+/// `qcs::cam::uin/<account>:uin/<user>`, which is the account where both are the same.
+pub fn cam_id((owner, uin): (u64, u64)) -> String {
+    format!("qcs::cam::uin/{owner}:uin/{uin}")
 }
 
 /// Control characters have no place in XML 1.0, but keys may hold them: they go as character

@@ -4,9 +4,11 @@ use std::io::{Error as IoError, ErrorKind};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use aws_lc_rs::digest;
 use clap::ArgMatches;
-use cosine_access::{Account, Credential};
+use cosine_access::Credential;
 use cosine_client::{Ask, Server};
+use cosine_wire::encode::hex;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Bytes;
@@ -41,16 +43,12 @@ impl Client {
         let setting = |flag: &str, env: &str| {
             text(flag).or_else(|| std::env::var(env).ok().filter(|value| !value.is_empty()))
         };
-        // Whose credential it is, is for the server to say.
-        let account = Account { appid: 0, uin: 0 };
         let pair =
             (setting("secret-id", "COSINE_SECRET_ID"), setting("secret-key", "COSINE_SECRET_KEY"));
         let data = setting("data", "COSINE_DATA");
         let credential = match (pair, data) {
-            ((Some(secret_id), Some(secret_key)), _) => {
-                Some(Credential { secret_id, secret_key, account })
-            }
-            (_, Some(data)) => credentials::load(&PathBuf::from(data), account)?,
+            ((Some(secret_id), Some(secret_key)), _) => Some(Credential { secret_id, secret_key }),
+            (_, Some(data)) => credentials::load(&PathBuf::from(data))?,
             _ => None,
         };
         let credential = credential.ok_or_else(|| {
@@ -60,6 +58,14 @@ impl Client {
         Ok(Self { endpoint, ca: text("ca").map(PathBuf::from), credential })
     }
 
+    /// Posts JSON; returns that of the answer.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Error> {
+        let body = body.to_string();
+        let digest = hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref());
+        let headers = [("x-cosine-content-sha256", digest)];
+        self.send(Method::POST, path, &headers, body.into()).await
+    }
+
     /// Asks; returns the JSON of the answer.
     pub async fn ask(
         &self,
@@ -67,8 +73,18 @@ impl Client {
         path: &str,
         headers: &[(&'static str, String)],
     ) -> Result<Value, Error> {
+        self.send(method, path, headers, Bytes::new()).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, String)],
+        body: Bytes,
+    ) -> Result<Value, Error> {
         let failed = |error| Error::System(format!("cannot ask {}", self.endpoint), error);
-        let (status, body) = self.converse(method, path, headers).await.map_err(failed)?;
+        let (status, body) = self.converse(method, path, headers, body).await.map_err(failed)?;
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| failed(invalid(error)));
         }
@@ -87,6 +103,7 @@ impl Client {
         method: Method,
         path: &str,
         headers: &[(&'static str, String)],
+        body: Bytes,
     ) -> std::io::Result<(StatusCode, Bytes)> {
         let server = Server::new(self.endpoint.clone(), self.ca.as_deref())?;
         let mut sent = HeaderMap::new();
@@ -100,6 +117,7 @@ impl Client {
             path,
             query: &[],
             headers: sent,
+            body,
             keys: (&self.credential.secret_id, &self.credential.secret_key),
             now: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
         });

@@ -1,8 +1,9 @@
 //! `cosine admin`: the administration of a server that runs, over its own listener, signed with the
-//! root credential.
+//! root credential, or, for users and their keys, with that of their account.
 
 mod client;
 mod gc;
+mod identities;
 mod scrub;
 
 use std::io::Write;
@@ -43,6 +44,7 @@ pub fn command() -> Command {
         )
         .subcommand(gc::command())
         .subcommand(scrub::command())
+        .subcommands(identities::commands())
 }
 
 /// Asks, and prints the answer.
@@ -56,7 +58,8 @@ pub fn run(matches: &ArgMatches) -> Result<(), Error> {
     let (answer, text) = runtime.block_on(async {
         match name {
             "gc" => gc::run(&client, matches).await,
-            _ => scrub::run(&client, matches).await,
+            "scrub" => scrub::run(&client, matches).await,
+            group => identities::run(&client, group, matches).await,
         }
     })?;
     let text = if matches.get_flag("json") { answer.to_string() } else { text };

@@ -1,14 +1,14 @@
 //! PUT Bucket (436/7738).
 
-use cosine_access::owns;
 use cosine_store::{NewBucket, Zones};
 use cosine_wire::xml::create_bucket;
 use cosine_wire::{ApiError, Code};
 use http::StatusCode;
 
 use crate::Api;
+use crate::acl::bucket_acl;
 use crate::error::store_error;
-use crate::params::{bucket_acl, small_body};
+use crate::params::small_body;
 use crate::reply::Reply;
 use crate::request::Request;
 
@@ -19,7 +19,7 @@ const BODY_BYTES_MAX: u64 = 64 << 10;
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let name = request.bucket()?.clone();
     let acl = bucket_acl(&request)?;
-    if !owns(request.caller, name.appid()) {
+    if !request.caller.is_of(name.appid()) {
         return Err(ApiError::new(
             Code::AccessDenied,
             "The APPID at the end of the bucket's name is not that of the account that signed.",
@@ -27,6 +27,9 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     }
     let regions = &api.settings.regions;
     let region = request.target.region.take().unwrap_or_else(|| regions.default.clone());
+    let resource = format!("{}/", name.as_str());
+    let (action, appid) = (request.action(), name.appid());
+    api.permit_beyond(&request, action, appid, (&region, &resource)).await?;
     if !regions.serves(&region) || api.settings.remotes.find(Some(&region)).is_some() {
         let message =
             format!("{region} is not served here; there is {}.", regions.named.join(", "));

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use cosine_access::Permission;
 use cosine_store::{Bucket, ObjectKey};
 use cosine_wire::xml::delete_objects::{
     BODY_BYTES_MAX, Delete, Deleted, ObjectIdentifier, Outcome, delete_result,
@@ -14,6 +13,7 @@ use tracing::Instrument;
 
 use crate::Api;
 use crate::error::store_error;
+use crate::ops::object::delete::deleting;
 use crate::params::{content_md5, read_version_id, show_version_id};
 use crate::reply::Reply;
 use crate::request::{Request, name_error};
@@ -21,12 +21,14 @@ use crate::request::{Request, name_error};
 /// Deletions of this many keys are under way at once, so that they share syncs.
 const AT_ONCE_MAX: usize = 64;
 
-/// Deletes up to 1,000 objects; each one succeeds or fails by itself.
+/// Deletes up to 1,000 objects; each one is permitted, and succeeds or fails, by itself. Who does not sign
+/// and may not write into the bucket at all learns that at once.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
-    let region = request.target.region.clone();
-    let permission = Permission::WriteBucket;
-    let bucket =
-        api.bucket(request.bucket()?, region.as_deref(), request.caller, permission).await?;
+    let region = request.target.region.as_deref();
+    let bucket = api.find(request.bucket()?, region).await?;
+    if request.caller.is_anonymous() {
+        api.permit_key(&request, &bucket, request.action(), "").await?;
+    }
     let digest = content_md5(&request)?.ok_or_else(|| {
         let message = "Missing required header for this request: Content-MD5";
         ApiError::new(Code::InvalidRequest, message)
@@ -36,27 +38,36 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         return Err(Code::BadDigest.into());
     }
     let delete = Delete::parse(&body)?;
-    if delete.objects.iter().any(|object| object.version_id.is_some()) {
-        // To remove a version for good is its owner's alone.
-        api.bucket(request.bucket()?, region.as_deref(), request.caller, Permission::Own).await?;
+    let mut asked = Vec::with_capacity(delete.objects.len());
+    for object in delete.objects {
+        let action = deleting(request.action(), object.version_id.is_some());
+        let permitted = api.permit_key(&request, &bucket, action, &object.key).await;
+        asked.push((object, permitted));
     }
-    let outcomes = delete_all(api, &bucket, delete.objects).await;
+    let outcomes = delete_all(api, &bucket, asked).await;
     let reply = Reply::xml(delete_result(&outcomes, delete.quiet));
     Ok(reply.holding(request.body.take_share()))
 }
 
 /// Outcomes come in the order of the request. What is asked of one key happens one after the other, since
 /// it would only meet itself.
-async fn delete_all(api: &Api, bucket: &Bucket, objects: Vec<ObjectIdentifier>) -> Vec<Outcome> {
-    // Until it is known that one is gone, it is not.
-    let failed = |object: &ObjectIdentifier| Outcome {
-        object: object.clone(),
-        deleted: Err(Code::InternalError.into()),
-    };
-    let mut outcomes: Vec<Outcome> = objects.iter().map(failed).collect();
+async fn delete_all(
+    api: &Api,
+    bucket: &Bucket,
+    asked: Vec<(ObjectIdentifier, Result<(), ApiError>)>,
+) -> Vec<Outcome> {
+    let mut outcomes = Vec::with_capacity(asked.len());
     let mut by_key: BTreeMap<String, Vec<(usize, ObjectIdentifier)>> = BTreeMap::new();
-    for (at, object) in objects.into_iter().enumerate() {
-        by_key.entry(object.key.clone()).or_default().push((at, object));
+    for (at, (object, permitted)) in asked.into_iter().enumerate() {
+        let deleted = match permitted {
+            Err(refused) => Err(refused),
+            Ok(()) => {
+                by_key.entry(object.key.clone()).or_default().push((at, object.clone()));
+                // Until it is known that it is gone, it is not.
+                Err(Code::InternalError.into())
+            }
+        };
+        outcomes.push(Outcome { object, deleted });
     }
     let mut under_way = JoinSet::new();
     let mut waiting = by_key.into_values();

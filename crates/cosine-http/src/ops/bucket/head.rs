@@ -1,6 +1,5 @@
 //! HEAD Bucket (436/7735).
 
-use cosine_access::Permission;
 use cosine_store::Zones;
 use cosine_wire::ApiError;
 use cosine_wire::header::name;
@@ -12,9 +11,7 @@ use crate::request::Request;
 
 /// Says whether the bucket is there, and in which region.
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
-    let region = request.target.region.as_deref();
-    let bucket =
-        api.bucket(request.bucket()?, region, request.caller, Permission::ReadBucket).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let reply = Reply::empty(StatusCode::OK).with_xml_type();
     let reply = reply.with_text(name::BUCKET_REGION, bucket.region());
     Ok(match bucket.zones() {

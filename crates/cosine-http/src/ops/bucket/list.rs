@@ -1,6 +1,5 @@
 //! GET Bucket, List Objects version 1 (436/7734).
 
-use cosine_access::Permission;
 use cosine_store::{Entry, ListOptions, ObjectPage, Readable};
 use cosine_wire::header::name;
 use cosine_wire::xml::list_objects::{Contents, ListObjectsResult};
@@ -42,9 +41,7 @@ impl ListObjects {
 /// Lists objects in UTF-8 byte order.
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let list = ListObjects::parse(&request)?;
-    let region = request.target.region.as_deref();
-    let bucket =
-        api.bucket(request.bucket()?, region, request.caller, Permission::ReadBucket).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let memory = api.memory.take(list.options.limit as u64 * ENTRY_BYTES).await?;
     let page = api.store.list_objects(&bucket, &list.options).await.map_err(store_error)?;
     let owner = bucket.name().appid();

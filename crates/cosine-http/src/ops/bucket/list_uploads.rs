@@ -1,6 +1,7 @@
 //! List Multipart Uploads (436/7736).
 
-use cosine_access::Permission;
+use std::collections::{HashMap, hash_map};
+
 use cosine_store::{Bucket, ListOptions, UploadEntry, UploadId, UploadPage};
 use cosine_wire::ApiError;
 use cosine_wire::xml::list_uploads::{ListUploadsResult, Upload};
@@ -40,18 +41,37 @@ impl ListUploads {
 /// never given out marks nothing.
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let list = ListUploads::parse(&request)?;
-    let region = request.target.region.as_deref();
-    let bucket =
-        api.bucket(request.bucket()?, region, request.caller, Permission::ReadBucket).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let memory = api.memory.take(list.options.limit as u64 * ENTRY_BYTES).await?;
     let marker = UploadId::parse(&list.upload_id_marker);
     let page = api.store.list_uploads(&bucket, &list.options, marker).await;
-    let uin = api.settings.owner_uin(bucket.name().appid());
-    let document = render(&bucket, uin, &list, &page.map_err(store_error)?);
+    let page = page.map_err(store_error)?;
+    let people = people(api, &bucket, &page).await?;
+    let document = render(&bucket, &people, &list, &page);
     Ok(Reply::xml(document).holding(Some(memory)))
 }
 
-fn render(bucket: &Bucket, owner: u64, list: &ListUploads, page: &UploadPage) -> String {
+/// The account and the user behind each number: of those who began uploads, and of the bucket's owner.
+struct People {
+    owner: (u64, u64),
+    initiators: HashMap<u64, (u64, u64)>,
+}
+
+async fn people(api: &Api, bucket: &Bucket, page: &UploadPage) -> Result<People, ApiError> {
+    let owner = api.directory.owner(bucket.name().appid()).await?.uin;
+    let mut initiators = HashMap::new();
+    for entry in &page.entries {
+        if let UploadEntry::Upload(upload) = entry {
+            let uin = upload.record.initiator;
+            if let hash_map::Entry::Vacant(place) = initiators.entry(uin) {
+                place.insert(api.directory.person(uin).await?);
+            }
+        }
+    }
+    Ok(People { owner: (owner, owner), initiators })
+}
+
+fn render(bucket: &Bucket, people: &People, list: &ListUploads, page: &UploadPage) -> String {
     let (mut common_prefixes, mut uploads) = (Vec::new(), Vec::new());
     for entry in &page.entries {
         match entry {
@@ -60,7 +80,11 @@ fn render(bucket: &Bucket, owner: u64, list: &ListUploads, page: &UploadPage) ->
                 key: upload.key().as_str(),
                 upload_id: upload.id.to_string(),
                 storage_class: upload.record.class.as_str(),
-                initiator: upload.record.initiator,
+                initiator: people
+                    .initiators
+                    .get(&upload.record.initiator)
+                    .copied()
+                    .unwrap_or_default(),
                 initiated: (upload.record.initiated / 1_000_000).cast_signed(),
             }),
         }
@@ -72,7 +96,7 @@ fn render(bucket: &Bucket, owner: u64, list: &ListUploads, page: &UploadPage) ->
     };
     let result = ListUploadsResult {
         bucket: bucket.name().as_str(),
-        owner,
+        owner: people.owner,
         url_encoded: list.url_encoded,
         key_marker: &list.options.marker,
         upload_id_marker: &list.upload_id_marker,

@@ -1,6 +1,5 @@
 //! GET Bucket Object versions (436/35521).
 
-use cosine_access::Permission;
 use cosine_store::{Bucket, ListOptions, VersionEntry, VersionId, VersionPage};
 use cosine_wire::ApiError;
 use cosine_wire::header::name;
@@ -46,9 +45,7 @@ impl ListVersions {
 /// Lists versions and delete markers: keys in UTF-8 byte order, the newest version of each first.
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let list = ListVersions::parse(&request)?;
-    let region = request.target.region.as_deref();
-    let bucket =
-        api.bucket(request.bucket()?, region, request.caller, Permission::ReadBucket).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let memory = api.memory.take(list.options.limit as u64 * 2 * ENTRY_BYTES).await?;
     let listed = api.store.list_versions(&bucket, &list.options, list.version.1).await;
     let document = render(&bucket, &list, &listed.map_err(store_error)?);

@@ -1,6 +1,5 @@
 //! GET Bucket location (436/14097).
 
-use cosine_access::Permission;
 use cosine_wire::ApiError;
 use cosine_wire::xml::location::document;
 
@@ -10,7 +9,6 @@ use crate::request::Request;
 
 /// Says where a bucket lives.
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
-    let region = request.target.region.as_deref();
-    let bucket = api.bucket(request.bucket()?, region, request.caller, Permission::Own).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     Ok(Reply::xml(document(bucket.region())))
 }

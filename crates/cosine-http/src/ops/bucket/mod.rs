@@ -1,5 +1,7 @@
 //! Operations on buckets.
 
+pub mod acl;
+pub mod cors;
 pub mod create;
 pub mod delete;
 pub mod delete_objects;
@@ -8,4 +10,5 @@ pub mod list;
 pub mod list_uploads;
 pub mod list_versions;
 pub mod location;
+pub mod policy;
 pub mod versioning;

@@ -1,7 +1,6 @@
 //! PUT and GET Bucket versioning (436/19889, 436/19888).
 
-use cosine_access::Permission;
-use cosine_store::{Bucket, Versioning};
+use cosine_store::Versioning;
 use cosine_wire::ApiError;
 use cosine_wire::xml::versioning::{BODY_BYTES_MAX, document, parse};
 use http::StatusCode;
@@ -12,14 +11,9 @@ use crate::params::small_body;
 use crate::reply::Reply;
 use crate::request::Request;
 
-async fn own_bucket(api: &Api, request: &Request) -> Result<Bucket, ApiError> {
-    let region = request.target.region.as_deref();
-    api.bucket(request.bucket()?, region, request.caller, Permission::Own).await
-}
-
 /// Has a bucket keep older versions, or no longer.
 pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
-    let bucket = own_bucket(api, &request).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let enabled = parse(&small_body(&mut request, BODY_BYTES_MAX).await?)?;
     api.store.set_versioning(&bucket, enabled).await.map_err(store_error)?;
     Ok(Reply::empty(StatusCode::OK))
@@ -27,7 +21,7 @@ pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
 
 /// Says whether a bucket keeps older versions.
 pub async fn get(api: &Api, request: Request) -> Result<Reply, ApiError> {
-    let bucket = own_bucket(api, &request).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     Ok(Reply::xml(document(match bucket.versioning() {
         Versioning::Never => None,
         Versioning::Enabled => Some(true),

@@ -1,6 +1,5 @@
 //! APPEND Object (436/7741).
 
-use cosine_access::Permission;
 use cosine_store::{PutRequest, StorageClass, Zones};
 use cosine_wire::encode::hex;
 use cosine_wire::header::name;
@@ -8,8 +7,9 @@ use cosine_wire::{ApiError, Code};
 
 use super::put::{OBJECT_BYTES_MAX, check_length, stored};
 use crate::Api;
+use crate::acl::object_acl;
 use crate::error::store_error;
-use crate::params::{attributes, content_md5, object_acl, storage_class, tags};
+use crate::params::{attributes, content_md5, storage_class, tags};
 use crate::reply::Reply;
 use crate::request::Request;
 use cosine_wire::query::number;
@@ -35,9 +35,7 @@ fn appendable_class(request: &Request, zones: Zones) -> Result<StorageClass, Api
 
 /// Appends to an object, or makes one that can be appended to.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
-    let region = request.target.region.as_deref();
-    let permission = Permission::WriteBucket;
-    let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let position = position(&request)?;
     check_length(&request)?;
     // Of later appends, the class is of no meaning.
@@ -55,6 +53,7 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         md5: content_md5(&request)?,
         forbid_overwrite: false,
     };
+    api.permit_extras(&request, &append.bucket, (&append.acl, &append.tags)).await?;
     request.body.allow(OBJECT_BYTES_MAX.saturating_sub(position));
     let appended =
         api.store.append(append, position, &mut request.body).await.map_err(store_error)?;

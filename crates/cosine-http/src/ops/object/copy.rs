@@ -1,9 +1,9 @@
 //! PUT Object - Copy (436/10881): the wire's view. What a copy is, is in the store's `copy.rs`.
 
-use cosine_access::Permission;
+use cosine_access::ReadProof;
 use cosine_store::{
-    Attributes, Bucket, CopyRequest, Error, MOVED_BYTES_MAX, ObjectAcl, ObjectKey, PutRequest,
-    StorageClass, Version,
+    Attributes, Bucket, CopyRequest, CopySource, Error, MOVED_BYTES_MAX, ObjectAcl, ObjectKey,
+    PutRequest, StorageClass, Version,
 };
 use cosine_wire::header::name;
 use cosine_wire::xml::copy::{Copied, CopyResult};
@@ -11,14 +11,15 @@ use cosine_wire::{ApiError, Code};
 
 use super::put::new_version_id;
 use crate::Api;
-use crate::authorise::{Found, LOOKS_MAX};
+use crate::acl::object_acl;
+use crate::authorise::LOOKS_MAX;
 use crate::deferred::{Deferred, WORK_BYTES};
 use crate::error::store_error;
-use crate::params::{attributes, forbid_overwrite, object_acl, storage_class, tags};
+use crate::params::{attributes, forbid_overwrite, storage_class, tags};
 use crate::remote::{Remote, fetch_error};
 use crate::reply::Reply;
 use crate::request::Request;
-use crate::source::Source;
+use crate::source::{Source, TagsGoAlong};
 
 struct PutObjectCopy {
     source: Source,
@@ -76,17 +77,14 @@ impl PutObjectCopy {
         })
     }
 
-    fn of(&self, found: Found) -> CopyRequest {
+    fn of(&self, source: ReadProof<CopySource>, TagsGoAlong(along): TagsGoAlong) -> CopyRequest {
         CopyRequest {
-            source_bucket: found.bucket,
-            source_key: found.key,
-            source_id: self.source.id,
-            source: found.version,
+            source,
             bucket: self.bucket.clone(),
             key: self.key.clone(),
             attributes: self.attributes.clone(),
-            tags: self.tags.clone(),
-            acl: self.acl,
+            tags: self.tags.clone().or_else(|| (!along).then(Vec::new)),
+            acl: self.acl.clone(),
             class: self.class,
             forbid_overwrite: self.forbid_overwrite,
         }
@@ -135,17 +133,17 @@ async fn fetch(api: &Api, copy: PutObjectCopy, remote: &Remote) -> Result<Reply,
 /// have to move, the answer begins before they have.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     request.body.collect(0, Code::UnexpectedContent).await?;
-    let region = request.target.region.as_deref();
-    let permission = Permission::WriteBucket;
-    let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let copy = PutObjectCopy::parse(api, &request, bucket)?;
-    if let Some(remote) = copy.source.remote(api, &request, &copy.bucket)? {
+    let tags = copy.tags.as_deref().unwrap_or_default();
+    api.permit_extras(&request, &copy.bucket, (&copy.acl, tags)).await?;
+    if let Some(remote) = copy.source.remote(api, &request, &copy.bucket).await? {
         return fetch(api, copy, remote).await;
     }
     for _ in 0..LOOKS_MAX {
-        let found = copy.source.resolve(api, &request).await?;
-        let size = found.version.size;
-        let planned = match api.store.plan_copy(copy.of(found)).await {
+        let (source, along) = copy.source.resolve(api, &request, &copy.bucket).await?;
+        let size = source.get().version.size;
+        let planned = match api.store.plan_copy(copy.of(source, along)).await {
             Err(Error::Gone) => continue,
             planned => planned.map_err(store_error)?,
         };

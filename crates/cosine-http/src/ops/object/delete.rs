@@ -1,6 +1,6 @@
 //! DELETE Object (436/7743).
 
-use cosine_access::Permission;
+use cosine_access::{AclNeed, Action};
 use cosine_store::Deleted;
 use cosine_wire::ApiError;
 use cosine_wire::header::name;
@@ -12,13 +12,15 @@ use crate::params::{show_version_id, version_id};
 use crate::reply::Reply;
 use crate::request::Request;
 
-/// Deletes an object; one that is not there is as good as deleted. To remove a version for good is its
-/// owner's alone.
+/// What deleting takes: to remove a version for good, no ACL is enough.
+pub fn deleting(action: Action, for_good: bool) -> Action {
+    if for_good { Action { acl: AclNeed::Nothing, ..action } } else { action }
+}
+
+/// Deletes an object; one that is not there is as good as deleted.
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
-    let region = request.target.region.as_deref();
     let id = version_id(&request)?;
-    let permission = if id.is_some() { Permission::Own } else { Permission::WriteBucket };
-    let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
+    let bucket = api.bucket_for(&request, deleting(request.action(), id.is_some())).await?;
     let deleted = api.store.delete(&bucket, request.key()?, id).await.map_err(store_error)?;
     let reply = Reply::empty(StatusCode::NO_CONTENT);
     let with_id = |reply: Reply, id| reply.with_text(name::VERSION_ID, show_version_id(id));

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use cosine_access::Caller;
-use cosine_store::{Error, ObjectKey, Version, VersionId};
+use cosine_store::{Error, Version};
 use cosine_wire::condition::{Conditions, Facts, OBJECT, Verdict, if_range_matches};
 use cosine_wire::date::http_date;
 use cosine_wire::header::SYSTEM_METADATA;
@@ -15,7 +14,6 @@ use super::object_headers;
 use crate::Api;
 use crate::authorise::{Found, LOOKS_MAX, Wanted};
 use crate::error::store_error;
-use crate::params::version_id;
 use crate::reply::{ObjectBody, Reply, ReplyBody};
 use crate::request::Request;
 
@@ -25,8 +23,6 @@ const STREAM_BYTES: u64 = 3 * (512 << 10);
 
 /// A read of an object, for GET and HEAD alike.
 pub struct GetObject {
-    key: ObjectKey,
-    id: Option<VersionId>,
     conditions: Conditions,
     range: Option<ByteRange>,
     if_range: Option<String>,
@@ -44,7 +40,7 @@ impl GetObject {
         for header in SYSTEM_METADATA {
             let text = request.query.get(&format!("response-{header}"));
             let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
-            if request.caller == Caller::Anonymous {
+            if request.caller.is_anonymous() {
                 return Err(ApiError::new(
                     Code::InvalidRequest,
                     "response-* parameters need a signed request.",
@@ -59,8 +55,6 @@ impl GetObject {
             overrides.push((HeaderName::from_static(header), value));
         }
         Ok(Self {
-            key: request.key()?.clone(),
-            id: version_id(request)?,
             conditions: Conditions::parse(&request.headers, OBJECT)?,
             range: request.header(header::RANGE.as_str())?.and_then(ByteRange::parse),
             if_range: request.header(header::IF_RANGE.as_str())?.map(str::to_owned),
@@ -79,14 +73,8 @@ impl GetObject {
         request: &Request,
         named_marker: Code,
     ) -> Result<(Version, Range<u64>, Reply), ApiError> {
-        let wanted = Wanted {
-            bucket: request.bucket()?,
-            region: request.target.region.as_deref(),
-            key: &self.key,
-            id: self.id,
-            named_marker,
-        };
-        let Found { bucket, version, .. } = api.readable_object(&wanted, request.caller).await?;
+        let wanted = Wanted::of(request, named_marker)?;
+        let Found { bucket, version, .. } = api.readable_object(request, &wanted).await?;
         let etag = version.etag.to_string();
         let facts = Facts { etag: &etag, last_modified: version.last_modified() };
         match self.conditions.on_read(facts) {

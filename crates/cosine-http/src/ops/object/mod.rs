@@ -1,10 +1,13 @@
 //! Operations on objects.
 
+pub mod acl;
 pub mod append;
 pub mod copy;
 pub mod delete;
 pub mod get;
 pub mod head;
+pub mod options;
+pub mod post;
 pub mod put;
 pub mod restore;
 pub mod symlink;

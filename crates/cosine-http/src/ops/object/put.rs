@@ -1,15 +1,15 @@
 //! PUT Object (436/7749).
 
-use cosine_access::Permission;
 use cosine_store::{PutRequest, Version, VersionId};
 use cosine_wire::header::name;
 use cosine_wire::{ApiError, Code};
 use http::{StatusCode, header};
 
 use crate::Api;
+use crate::acl::object_acl;
 use crate::error::store_error;
 use crate::params::{
-    attributes, content_md5, forbid_overwrite, object_acl, show_version_id, storage_class, tags,
+    attributes, content_md5, forbid_overwrite, show_version_id, storage_class, tags,
 };
 use crate::reply::Reply;
 use crate::request::Request;
@@ -33,9 +33,7 @@ pub fn check_length(request: &Request) -> Result<(), ApiError> {
 
 /// Stores an object: visible, whole and durable with the answer, and not before.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
-    let region = request.target.region.as_deref();
-    let permission = Permission::WriteBucket;
-    let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     check_length(&request)?;
     let class = storage_class(&request, bucket.zones())?;
     let put = PutRequest {
@@ -48,6 +46,7 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         md5: content_md5(&request)?,
         forbid_overwrite: forbid_overwrite(&request)?,
     };
+    api.permit_extras(&request, &put.bucket, (&put.acl, &put.tags)).await?;
     request.body.allow(OBJECT_BYTES_MAX);
     let version = api.store.put(put, &mut request.body).await.map_err(store_error)?;
     Ok(stored(&version))

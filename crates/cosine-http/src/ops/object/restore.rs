@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use cosine_access::Permission;
 use cosine_store::{RestoreRequest, RestoreTier, Restored};
 use cosine_wire::xml::restore::{BODY_BYTES_MAX, parse};
 use cosine_wire::{ApiError, Code};
@@ -18,9 +17,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// Makes an archived object readable for some days, or for some more.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
-    let region = request.target.region.as_deref();
-    let permission = Permission::Own;
-    let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let id = version_id(&request)?;
     let asked = parse(&small_body(&mut request, BODY_BYTES_MAX).await?)?;
     let tier = tier(&asked.tier)?;

@@ -1,6 +1,5 @@
 //! PUT and GET symlink.
 
-use cosine_access::Permission;
 use cosine_store::{Error, ObjectKey, ObjectKind, PutRequest, StorageClass};
 use cosine_wire::date::http_date;
 use cosine_wire::encode::{encode_key, percent_decode};
@@ -10,11 +9,10 @@ use http::StatusCode;
 
 use super::put::stored;
 use crate::Api;
-use crate::authorise::{LOOKS_MAX, Wanted};
+use crate::acl::object_acl;
+use crate::authorise::{Found, LOOKS_MAX, Wanted};
 use crate::error::store_error;
-use crate::params::{
-    attributes, forbid_overwrite, object_acl, show_version_id, storage_class, tags, version_id,
-};
+use crate::params::{attributes, forbid_overwrite, show_version_id, storage_class, tags};
 use crate::reply::Reply;
 use crate::request::{Request, name_error};
 
@@ -36,9 +34,7 @@ fn target(request: &Request) -> Result<ObjectKey, ApiError> {
 
 /// Makes a symlink. What it points at need not exist.
 pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
-    let region = request.target.region.as_deref();
-    let permission = Permission::WriteBucket;
-    let bucket = api.bucket(request.bucket()?, region, request.caller, permission).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     request.body.collect(0, Code::UnexpectedContent).await?;
     let target = target(&request)?;
     let class = StorageClass::default_in(bucket.zones());
@@ -56,21 +52,16 @@ pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         md5: None,
         forbid_overwrite: forbid_overwrite(&request)?,
     };
+    api.permit_extras(&request, &put.bucket, (&put.acl, &put.tags)).await?;
     let version = api.store.put_symlink(put, &target).await.map_err(store_error)?;
     Ok(stored(&version))
 }
 
 /// Says what a symlink points at.
 pub async fn get(api: &Api, request: Request) -> Result<Reply, ApiError> {
-    let wanted = Wanted {
-        bucket: request.bucket()?,
-        region: request.target.region.as_deref(),
-        key: request.key()?,
-        id: version_id(&request)?,
-        named_marker: Code::MethodNotAllowed,
-    };
+    let wanted = Wanted::of(&request, Code::MethodNotAllowed)?;
     for _ in 0..LOOKS_MAX {
-        let (bucket, version) = api.readable_version(&wanted, request.caller).await?;
+        let Found { bucket, version, .. } = api.readable_version(&request, &wanted).await?;
         if version.kind != ObjectKind::Symlink {
             return Err(ApiError::new(Code::InvalidArgument, "The object is not a symlink."));
         }

@@ -1,6 +1,6 @@
-//! PUT, GET and DELETE Object tagging (436/42998, 436/42999, 436/43000).
+//! PUT, GET and DELETE Object tagging (436/42998, 436/42999, 436/43000). No ACL gives anyone an object's
+//! tags: they are its owner's, and of those whom a policy lets.
 
-use cosine_access::Permission;
 use cosine_store::{Bucket, VersionId, Versioning};
 use cosine_wire::ApiError;
 use cosine_wire::header::name;
@@ -13,15 +13,9 @@ use crate::params::{show_version_id, small_body, version_id};
 use crate::reply::Reply;
 use crate::request::Request;
 
-/// No ACL gives anyone an object's tags: they are its owner's.
-async fn own_bucket(api: &Api, request: &Request) -> Result<Bucket, ApiError> {
-    let region = request.target.region.as_deref();
-    api.bucket(request.bucket()?, region, request.caller, Permission::Own).await
-}
-
 /// Gives an object these tags in place of all that it has.
 pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
-    let bucket = own_bucket(api, &request).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let id = tagged(&request, &bucket)?;
     let body = small_body(&mut request, BODY_BYTES_MAX).await?;
     let tags = parse(&body)?.into_pairs();
@@ -31,7 +25,7 @@ pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
 
 /// Says which tags an object has; none are an empty set.
 pub async fn get(api: &Api, request: Request) -> Result<Reply, ApiError> {
-    let bucket = own_bucket(api, &request).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let id = tagged(&request, &bucket)?;
     let version = api.store.object(&bucket, request.key()?, id).await.map_err(store_error)?;
     Ok(naming(Reply::xml(document(&version.tags)), id))
@@ -39,7 +33,7 @@ pub async fn get(api: &Api, request: Request) -> Result<Reply, ApiError> {
 
 /// Takes all tags off an object.
 pub async fn delete(api: &Api, request: Request) -> Result<Reply, ApiError> {
-    let bucket = own_bucket(api, &request).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let id = tagged(&request, &bucket)?;
     api.store.set_tags(&bucket, request.key()?, id, &[]).await.map_err(store_error)?;
     Ok(naming(Reply::empty(StatusCode::NO_CONTENT), id))

@@ -1,6 +1,6 @@
 //! GET Service (436/8291): the caller's buckets.
 
-use cosine_access::{Account, Caller};
+use cosine_access::Account;
 use cosine_store::{Bucket, BucketName};
 use cosine_wire::xml::list_buckets::{Bucket as BucketNode, ListBucketsResult};
 use cosine_wire::{ApiError, Code};
@@ -41,9 +41,8 @@ impl Created {
 
 impl ListBuckets {
     fn parse(request: &Request) -> Result<Self, ApiError> {
-        let Caller::Account(account) = request.caller else {
-            return Err(Code::AccessDenied.into());
-        };
+        let identity = request.caller.identity().ok_or(Code::AccessDenied)?;
+        let account = identity.account;
         let param = |name: &str| request.query.get(name).filter(|value| !value.is_empty());
         if param("tagkey").is_some() || param("tagvalue").is_some() {
             return Err(ApiError::new(
@@ -88,6 +87,7 @@ impl ListBuckets {
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let list = ListBuckets::parse(&request)?;
     let appid = list.account.appid;
+    api.permit_beyond(&request, request.action(), appid, ("", "")).await?;
     let page = api.store.list_buckets(appid, list.marker.as_ref(), PAGE_MAX).await;
     let mut buckets = page.map_err(store_error)?.buckets;
     buckets.retain(|bucket| list.admits(bucket));

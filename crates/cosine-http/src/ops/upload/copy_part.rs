@@ -95,14 +95,14 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let (bucket, upload) = super::find(api, &request).await?;
     let source = Source::parse(&request, &api.settings.hosts)?;
     let slice = Slice::parse(&request)?;
-    if let Some(remote) = source.remote(api, &request, &bucket)? {
+    if let Some(remote) = source.remote(api, &request, &bucket).await? {
         return fetch(api, (upload, number), (source, slice), remote).await;
     }
     for _ in 0..LOOKS_MAX {
-        let version = source.resolve(api, &request).await?.version;
-        let range = slice.of(version.size)?;
+        let (found, _) = source.resolve(api, &request, &bucket).await?;
+        let range = slice.of(found.get().version.size)?;
         let length = range.end - range.start;
-        let copy = PartCopyRequest { upload: upload.clone(), number, source: version, range };
+        let copy = PartCopyRequest { upload: upload.clone(), number, source: found, range };
         let planned = match api.store.plan_part_copy(copy).await {
             Err(Error::Gone) => continue,
             planned => planned.map_err(store_error)?,

@@ -44,7 +44,7 @@ pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
         key: upload.key().as_str(),
         upload_id: &upload.id.to_string(),
         owner: bucket.name().appid(),
-        initiator: upload.record.initiator,
+        initiator: api.directory.person(upload.record.initiator).await?,
         part_number_marker: marker,
         max_parts: limit,
         storage_class: upload.record.class.as_str(),

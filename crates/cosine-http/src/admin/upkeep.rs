@@ -1,83 +1,42 @@
-//! The administration of a server: `/-/admin/...`, on hosts that name no bucket, in JSON, signed
-//! like any request with the root credential. `cosine admin` speaks it.
-//!
-//! What a request asks for is in its method, its path and its `x-cosine-*` headers, and the signature
-//! must cover all of them.
+//! The collector and the scrub.
 
 use std::time::{Duration, Instant};
 
-use cosine_access::Caller;
 use cosine_store::{Census, Collected, Collector, Error, Ledger, ScrubStatus};
-use cosine_wire::host::HostRules;
 use cosine_wire::{ApiError, Code};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::HeaderMap;
 use serde_json::{Value, json};
 
 use crate::Api;
 use crate::error::store_error;
-use crate::reply::Reply;
-use crate::request::Head;
-
-/// What can be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// What becomes of the bytes in the store.
-    GcStatus,
-    /// Collect now, for a bounded time.
-    GcRun,
-    /// How far the scrub has come, and what is damaged.
-    ScrubStatus,
-    /// Begin a pass of the scrub now.
-    ScrubRun,
-}
-
-const TABLE: [(Method, &str, Command); 4] = [
-    (Method::GET, "/-/admin/gc", Command::GcStatus),
-    (Method::POST, "/-/admin/gc", Command::GcRun),
-    (Method::GET, "/-/admin/scrub", Command::ScrubStatus),
-    (Method::POST, "/-/admin/scrub", Command::ScrubRun),
-];
 
 /// Seconds that a doomed blob stays, in place of the server's own setting.
 const GRACE: &str = "x-cosine-grace";
-/// Headers of administration begin with this.
-const PREFIX: &str = "x-cosine-";
 /// One request collects for this long at most; the answer says whether there is more.
 const RUN_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// Finds the command that a request asks for, if it asks for one.
-pub fn find(head: &Head, hosts: &HostRules) -> Option<Command> {
-    let found = TABLE.iter().find(|row| row.0 == head.method && row.1 == head.path)?;
-    (!head.names_bucket(hosts)).then_some(found.2)
+/// What becomes of the bytes in the store.
+pub async fn gc_status(api: &Api) -> Result<Value, ApiError> {
+    ledger(api).await.map_err(store_error)
 }
 
-/// Headers whose signature is required.
-pub fn is_admin_header(name: &str) -> bool {
-    name.starts_with(PREFIX)
+/// Collects now, for a bounded time.
+pub async fn gc_run(api: &Api, headers: &HeaderMap) -> Result<Value, ApiError> {
+    let collected = collect(api, grace(headers)?).await;
+    collected.map(collected_json).map_err(store_error)
 }
 
-/// Does what is asked.
-pub async fn run(
-    api: &Api,
-    command: Command,
-    caller: Caller,
-    headers: &HeaderMap,
-) -> Result<Reply, ApiError> {
-    if caller == Caller::Anonymous {
-        return Err(Code::AccessDenied.into());
+/// How far the scrub has come, and what is damaged.
+pub async fn scrub_status(api: &Api) -> Result<Value, ApiError> {
+    api.store.scrub_status().await.map(|status| scrub_json(&status)).map_err(store_error)
+}
+
+/// Begins a pass of the scrub now.
+pub async fn scrub_run(api: &Api) -> Result<Value, ApiError> {
+    match api.store.begin_scrub().await {
+        Err(Error::Busy) => Err(Code::SlowDown.into()),
+        begun => begun.map(|()| json!({})).map_err(store_error),
     }
-    let answer = match command {
-        Command::GcStatus => ledger(api).await,
-        Command::GcRun => collect(api, grace(headers)?).await.map(collected_json),
-        Command::ScrubStatus => api.store.scrub_status().await.map(|status| scrub_json(&status)),
-        Command::ScrubRun => match api.store.begin_scrub().await {
-            Err(Error::Busy) => return Err(Code::SlowDown.into()),
-            begun => begun.map(|()| json!({})),
-        },
-    };
-    let text = format!("{}\n", answer.map_err(store_error)?);
-    let json = http::HeaderValue::from_static("application/json");
-    Ok(Reply::text(StatusCode::OK, text).with(header::CONTENT_TYPE, json))
 }
 
 fn grace(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {

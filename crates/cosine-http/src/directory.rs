@@ -1,0 +1,295 @@
+//! Who signs: from a SecretId to an identity and the secret that it signs with.
+//!
+//! What was looked up once is remembered until identities change: every request asks for the one row that
+//! says whether they did. Other processes on the same store change it too, so nothing here is believed
+//! without that.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use cosine_access::{Account, Credential, Identity, Policy, PolicyError, PolicyKind, Session, Who};
+use cosine_crypt::StoreKey;
+use cosine_store::{AccessKey, Bucket, Error, Holder, Revision, Store, Uid};
+use cosine_wire::{ApiError, Code};
+
+use crate::error::store_error;
+use crate::token::Token;
+
+/// Of each kind, this many things are remembered.
+const REMEMBERED_MAX: usize = 4096;
+
+/// Somebody who may sign.
+#[derive(Debug)]
+pub struct Signer {
+    /// The secret, and its public half.
+    pub credential: Credential,
+    /// Who it is.
+    pub identity: Arc<Identity>,
+    /// When temporary credentials expire, seconds since 1970 UTC.
+    pub expires: Option<u64>,
+    /// The SecretId of the lasting key that it goes back to.
+    pub key: String,
+}
+
+impl Signer {
+    /// Sees to it that temporary credentials have not expired.
+    ///
+    /// # Errors
+    /// 400 `ExpiredToken`.
+    pub fn require_unexpired(&self, now: u64) -> Result<(), ApiError> {
+        match self.expires.is_some_and(|expires| now >= expires) {
+            true => Err(Code::ExpiredToken.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+/// All who may sign, and whose things are.
+#[derive(Debug)]
+pub struct Directory {
+    store: Store,
+    key: Arc<StoreKey>,
+    root: Arc<Signer>,
+    account: Account,
+    memory: Mutex<Memory>,
+}
+
+/// What was looked up.
+#[derive(Debug, Default)]
+struct Memory {
+    /// The state of identities that it is of.
+    revision: Option<Revision>,
+    keys: HashMap<String, Option<Arc<Signer>>>,
+    sessions: HashMap<String, Option<Arc<Signer>>>,
+    owners: HashMap<u64, Account>,
+    /// Of buckets; each version is another key, so that these stay right by themselves.
+    policies: HashMap<Uid, Arc<Policy>>,
+}
+
+/// Remembers, in place of everything else where that is too much.
+fn remember<K: Eq + Hash, V: Clone>(map: &mut HashMap<K, V>, key: K, value: V) -> V {
+    if map.len() >= REMEMBERED_MAX {
+        map.clear();
+    }
+    map.insert(key, value.clone());
+    value
+}
+
+impl Directory {
+    /// All who may sign: the root credential, for the account of the settings, and whoever is in the
+    /// store, whose secrets this key opens.
+    pub fn new(store: Store, key: Arc<StoreKey>, account: Account, root: Credential) -> Self {
+        let root = Signer {
+            key: root.secret_id.clone(),
+            credential: root,
+            identity: Arc::new(Identity::root(account)),
+            expires: None,
+        };
+        Self { store, key, root: Arc::new(root), account, memory: Mutex::default() }
+    }
+
+    /// The account of the settings.
+    pub fn account(&self) -> Account {
+        self.account
+    }
+
+    /// The key that secrets are sealed under.
+    pub fn key(&self) -> &StoreKey {
+        &self.key
+    }
+
+    /// Finds who has a SecretId; with a token, one of temporary credentials.
+    ///
+    /// # Errors
+    /// 403 `InvalidAccessKeyId`.
+    pub async fn signer(
+        &self,
+        secret_id: &str,
+        token: Option<&str>,
+    ) -> Result<Arc<Signer>, ApiError> {
+        let signer = match token {
+            None if secret_id == self.root.credential.secret_id => {
+                return Ok(Arc::clone(&self.root));
+            }
+            None => self.by_key(secret_id).await,
+            Some(token) => self.by_token(token).await,
+        };
+        let signer = signer?.filter(|signer| signer.credential.secret_id == secret_id);
+        signer.ok_or_else(|| Code::InvalidAccessKeyId.into())
+    }
+
+    /// The account whose buckets have an APPID; with the uin 0 if it is none of here.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn owner(&self, appid: u64) -> Result<Account, ApiError> {
+        if appid == self.account.appid {
+            return Ok(self.account);
+        }
+        let revision = self.revision().await?;
+        if let Some(owner) = self.memory(revision).owners.get(&appid) {
+            return Ok(*owner);
+        }
+        let found = self.store.account(appid).await.map_err(store_error)?;
+        let owner = found.unwrap_or(Account { appid, uin: 0 });
+        Ok(remember(&mut self.memory(revision).owners, appid, owner))
+    }
+
+    /// The account and the user, or twice the account, that a number belongs to. One that is not known
+    /// here is taken for an account's.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn person(&self, uin: u64) -> Result<(u64, u64), ApiError> {
+        if uin == self.account.uin {
+            return Ok((uin, uin));
+        }
+        match self.store.holder_of(uin).await.map_err(store_error)? {
+            Some(holder) => Ok((self.owner(holder.appid).await?.uin, uin)),
+            None => Ok((uin, uin)),
+        }
+    }
+
+    /// The policy of a bucket, read once for each version of it.
+    ///
+    /// # Errors
+    /// 500 `InternalError` for one that cannot be read any more: nobody knows what it would say.
+    pub async fn policy(&self, bucket: &Bucket) -> Result<Option<Arc<Policy>>, ApiError> {
+        for _ in 0..crate::authorise::LOOKS_MAX {
+            let version = self.store.bucket_policy_version(bucket).await.map_err(store_error)?;
+            let Some(version) = version else { return Ok(None) };
+            if let Some(policy) = self.lock().policies.get(&version) {
+                return Ok(Some(Arc::clone(policy)));
+            }
+            let text = self.store.bucket_policy(bucket).await.map_err(store_error)?;
+            // Between the two, the policy may become another one.
+            if let Some((_, text)) = text.filter(|(read, _)| *read == version) {
+                let policy = stored(&text, PolicyKind::Resource)?;
+                return Ok(Some(remember(&mut self.lock().policies, version, policy)));
+            }
+        }
+        Err(store_error(Error::Busy))
+    }
+
+    async fn by_key(&self, secret_id: &str) -> Result<Option<Arc<Signer>>, ApiError> {
+        let revision = self.revision().await?;
+        if let Some(known) = self.memory(revision).keys.get(secret_id) {
+            return Ok(known.clone());
+        }
+        let key = self.store.access_key(secret_id).await.map_err(store_error)?;
+        let Some(key) = key.filter(|key| key.enabled) else {
+            // Not remembered: anyone can make names up.
+            return Ok(None);
+        };
+        let signer = self.signer_of(&key).await?;
+        Ok(remember(&mut self.memory(revision).keys, secret_id.to_owned(), signer))
+    }
+
+    async fn signer_of(&self, key: &AccessKey) -> Result<Option<Arc<Signer>>, ApiError> {
+        let Some(identity) = self.identity(&key.holder).await? else { return Ok(None) };
+        let secret = self.key.open(&purpose(&key.secret_id), &key.secret).ok();
+        let secret = secret.and_then(|secret| String::from_utf8(secret.to_vec()).ok());
+        let Some(secret_key) = secret else {
+            tracing::error!(secret_id = %key.secret_id, "the store's key does not open a secret");
+            return Err(Code::InternalError.into());
+        };
+        let credential = Credential { secret_id: key.secret_id.clone(), secret_key };
+        let (identity, key) = (Arc::new(identity), key.secret_id.clone());
+        Ok(Some(Arc::new(Signer { credential, identity, expires: None, key })))
+    }
+
+    /// Who somebody is now.
+    ///
+    /// # Errors
+    /// 500 `InternalError` for a policy that cannot be read any more.
+    pub async fn identity(&self, holder: &Holder) -> Result<Option<Identity>, ApiError> {
+        let account = self.owner(holder.appid).await?;
+        if account.uin == 0 {
+            return Ok(None);
+        }
+        let Some(name) = &holder.user else { return Ok(Some(Identity::root(account))) };
+        let user = self.store.user(holder.appid, name).await.map_err(store_error)?;
+        let Some(user) = user else { return Ok(None) };
+        let policy = user.policy.as_deref().map(|text| stored(text, PolicyKind::Identity));
+        let who = Who::User { uin: user.uin, name: name.clone() };
+        Ok(Some(Identity { account, who, policy: policy.transpose()?, session: None }))
+    }
+
+    /// Who assumes a role.
+    ///
+    /// # Errors
+    /// As for [`identity`](Self::identity).
+    pub async fn role(&self, appid: u64, name: &str) -> Result<Option<Identity>, ApiError> {
+        let account = self.owner(appid).await?;
+        let role = self.store.role(appid, name).await.map_err(store_error)?;
+        let Some(role) = role else { return Ok(None) };
+        let policy = role.policy.as_deref().map(|text| stored(text, PolicyKind::Identity));
+        let who = Who::Role { name: name.to_owned() };
+        Ok(Some(Identity { account, who, policy: policy.transpose()?, session: None }))
+    }
+
+    /// Whoever made temporary credentials, is what they are of: without it, or without the key that it
+    /// made them with, they are worth nothing.
+    async fn by_token(&self, token: &str) -> Result<Option<Arc<Signer>>, ApiError> {
+        let revision = self.revision().await?;
+        if let Some(known) = self.memory(revision).sessions.get(token) {
+            return Ok(known.clone());
+        }
+        let Some(opened) = Token::open(&self.key, token) else { return Ok(None) };
+        let made_with = &opened.key;
+        let is_root = *made_with == self.root.credential.secret_id;
+        if !is_root && self.by_key(made_with).await?.is_none() {
+            return Ok(None);
+        }
+        let identity = match &opened.role {
+            Some(role) => self.role(opened.holder.appid, role).await?,
+            None => self.identity(&opened.holder).await?,
+        };
+        let Some(identity) = identity else { return Ok(None) };
+        let policy = opened.policy.as_deref().map(|text| stored(text, PolicyKind::Identity));
+        let session = Session { name: opened.name.clone(), policy: policy.transpose()? };
+        let signer = Signer {
+            identity: Arc::new(Identity { session: Some(session), ..identity }),
+            credential: opened.credential,
+            expires: Some(opened.expires),
+            key: opened.key,
+        };
+        let signer = Some(Arc::new(signer));
+        Ok(remember(&mut self.memory(revision).sessions, token.to_owned(), signer))
+    }
+
+    async fn revision(&self) -> Result<Option<Revision>, ApiError> {
+        self.store.identities_revision().await.map_err(store_error)
+    }
+
+    /// What is remembered of this state of identities; all else is forgotten.
+    fn memory(&self, revision: Option<Revision>) -> MutexGuard<'_, Memory> {
+        let mut memory = self.lock();
+        if memory.revision != revision {
+            memory.keys.clear();
+            memory.sessions.clear();
+            memory.owners.clear();
+            memory.revision = revision;
+        }
+        memory
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the secret of a pair of keys is sealed for.
+pub fn purpose(secret_id: &str) -> Vec<u8> {
+    format!("secret key of {secret_id}").into_bytes()
+}
+
+/// A policy that was read when it was set.
+fn stored(text: &str, kind: PolicyKind) -> Result<Arc<Policy>, ApiError> {
+    let unreadable = |error: PolicyError| {
+        tracing::error!(%error, "a stored policy cannot be read");
+        ApiError::from(Code::InternalError)
+    };
+    Policy::parse(text, kind).map(Arc::new).map_err(unreadable)
+}
