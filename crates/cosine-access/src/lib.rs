@@ -14,8 +14,6 @@ mod decide;
 mod facts;
 mod policy;
 mod resource;
-#[cfg(test)]
-mod tests;
 
 pub use acl::{AclPermission, BucketAcl, GRANTS_MAX, Grant, Grantee, ObjectAcl};
 pub use action::{AclNeed, Action};
