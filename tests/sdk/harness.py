@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import http.client
+import json
 import os
 import queue
 import re
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -189,10 +191,31 @@ def read_interim(sock: socket.socket) -> None:
     assert interim.startswith(b"HTTP/1.1 100 "), interim
 
 
+@dataclass(frozen=True)
+class Who:
+    """Somebody's keys, and the token that goes with temporary ones."""
+
+    secret_id: str
+    secret_key: str
+    token: str | None = None
+    uin: int = 0
+    appid: int = int(APPID)
+
+    @classmethod
+    def of(cls, made: Mapping[str, Any]) -> Who:
+        """From what ``cosine admin`` prints."""
+        return cls(made["secret_id"], made["secret_key"], None, made.get("uin", 0), made.get("appid", int(APPID)))
+
+    def options(self) -> dict[str, object]:
+        """For an SDK configuration."""
+        options: dict[str, object] = {"SecretId": self.secret_id, "SecretKey": self.secret_key}
+        return {**options, "Token": self.token} if self.token else options
+
+
 class Server:
     """One ``cosine serve`` process on a data directory."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, *arguments: str) -> None:
         self.data = data
         self._log = tempfile.TemporaryFile()
         environment = {
@@ -205,7 +228,7 @@ class Server:
         binary = os.environ.get("COSINE_BIN")
         assert binary, "set COSINE_BIN to the path of the cosine binary"
         self.process = subprocess.Popen(
-            [str(Path(binary).resolve()), "serve", "--data", str(data), "--listen", "127.0.0.1:0"],
+            [str(Path(binary).resolve()), "serve", "--data", str(data), "--listen", "127.0.0.1:0", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -273,6 +296,22 @@ class Server:
         assert match, status
         return int(match.group(1)) * 1024
 
+    # --- administration --------------------------------------------------
+
+    def try_admin(self, *arguments: object, who: Who | None = None) -> subprocess.CompletedProcess[str]:
+        """``cosine admin ...`` with these keys, or with the root credential."""
+        keys = who or Who(SECRET_ID, SECRET_KEY)
+        environment = {**os.environ, "COSINE_SECRET_ID": keys.secret_id, "COSINE_SECRET_KEY": keys.secret_key}
+        command = [str(Path(os.environ["COSINE_BIN"]).resolve()), "admin", *map(str, arguments)]
+        command += ["--endpoint", f"http://{self.address}", "--json"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=IO_TIMEOUT)
+
+    def admin(self, *arguments: object, who: Who | None = None) -> dict[str, Any]:
+        """The same, which must succeed; returns the JSON that it prints."""
+        done = self.try_admin(*arguments, who=who)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
     # --- SDK clients -----------------------------------------------------
 
     def config(self, **options: object) -> CosConfig:
@@ -322,6 +361,7 @@ class Server:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str | bytes] | None = None,
         auth: str | None = "sdk",
+        who: Who | None = None,
         target: str | None = None,
     ) -> bytes:
         """Request line and headers, signed by the SDK's signer.
@@ -335,7 +375,10 @@ class Server:
         fields.update(headers or {})
         if auth == "sdk":
             request = SimpleNamespace(method=method, url=f"http://{host}/", headers=fields)
-            CosS3Auth(self.config(), key=path, params=query)(request)
+            options = who.options() if who else {}
+            if who and who.token:
+                fields["x-cos-security-token"] = who.token
+            CosS3Auth(self.config(**options), key=path, params=query)(request)
         elif auth is not None:
             fields["Authorization"] = auth
         if target is None:
@@ -359,6 +402,7 @@ class Server:
         headers: Mapping[str, str | bytes] | None = None,
         body: bytes | Iterable[bytes] = b"",
         auth: str | None = "sdk",
+        who: Who | None = None,
         target: str | None = None,
         length: bool = True,
     ) -> Answer:
@@ -378,7 +422,7 @@ class Server:
         else:
             fields["Transfer-Encoding"] = "chunked"
             pieces = _chunk_encode(body)
-        head = self.head_bytes(method, path, host=host, query=query, headers=fields, auth=auth, target=target)
+        head = self.head_bytes(method, path, host=host, query=query, headers=fields, auth=auth, who=who, target=target)
         with self.connect() as sock:
             sock.sendall(head)
             _pump(sock, pieces)

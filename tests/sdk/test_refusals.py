@@ -44,10 +44,6 @@ UNBUILT_HEADERS = {
         "x-cos-server-side-encryption-cos-kms-key-id": "48ba38aa-26c5-11ea-855c-52540085",
     },
     "sse-c": triple("x-cos-"),
-    "grant-read": {"x-cos-grant-read": 'id="100000000001"'},
-    "grant-read-acp": {"x-cos-grant-read-acp": 'id="100000000001"'},
-    "grant-write-acp": {"x-cos-grant-write-acp": 'id="100000000001"'},
-    "grant-full-control": {"x-cos-grant-full-control": 'id="100000000001"'},
 }
 
 
@@ -78,9 +74,6 @@ def test_copy_with_an_unbuilt_header(server: Server, with_object: str, headers: 
 @pytest.mark.parametrize(
     "headers",
     [
-        pytest.param({"x-cos-grant-read": 'id="100000000001"'}, id="grant-read"),
-        pytest.param({"x-cos-grant-write": 'id="100000000001"'}, id="grant-write"),
-        pytest.param({"x-cos-grant-full-control": 'id="100000000001"'}, id="grant-full-control"),
         pytest.param({"x-cos-tagging": "k=v"}, id="tags"),
     ],
 )
@@ -114,15 +107,9 @@ def test_a_version_in_a_mass_deletion(server: Server, with_object: str) -> None:
 
 
 UNBUILT_REQUESTS = {
-    "put-object-acl": ("PUT", "/k", {"acl": ""}, b""),
-    "get-object-acl": ("GET", "/k", {"acl": ""}, b""),
-    "put-bucket-acl": ("PUT", "/", {"acl": ""}, b""),
-    "get-bucket-acl": ("GET", "/", {"acl": ""}, b""),
     "select": ("POST", "/k", {"select": "", "select-type": "2"}, b"<SelectRequest/>"),
     "retention": ("PUT", "/k", {"retention": ""}, b"<Retention/>"),
-    "put-cors": ("PUT", "/", {"cors": ""}, b"<CORSConfiguration/>"),
     "put-lifecycle": ("PUT", "/", {"lifecycle": ""}, b"<LifecycleConfiguration/>"),
-    "put-policy": ("PUT", "/", {"policy": ""}, b"{}"),
     "put-encryption": ("PUT", "/", {"encryption": ""}, b"<ServerSideEncryptionConfiguration/>"),
     "put-website": ("PUT", "/", {"website": ""}, b"<WebsiteConfiguration/>"),
 }

@@ -348,7 +348,10 @@ impl Api {
 
     async fn rules(&self, request: &Request, bucket: &Bucket) -> Result<BucketRules, ApiError> {
         let appid = bucket.name().appid();
-        let acl = match request.caller.is_root_of(appid) {
+        // Temporary credentials of the owner may do what everyone may, whatever they are narrowed to.
+        let owns = request.caller.is_root_of(appid)
+            && request.caller.identity().is_some_and(|identity| identity.session.is_none());
+        let acl = match owns {
             true => None,
             false => Some(self.store.bucket_acl(bucket).await.map_err(store_error)?),
         };

@@ -162,13 +162,14 @@ fn stream(
     allowance: Arc<AtomicU64>,
 ) -> impl Stream<Item = Result<Bytes, SourceError>> + Send + 'static {
     let next = |(mut body, allowance): (Upload, Arc<AtomicU64>)| async move {
-        let left = allowance.load(Ordering::Relaxed);
-        if left == 0 {
+        if allowance.load(Ordering::Relaxed) == 0 {
             return Some((Err(SourceError::TooLarge), (body, allowance)));
         }
         match body.next().await {
             Ok(None) => None,
             Ok(Some(piece)) => {
+                // The file may have begun, or ended, while the piece was on its way.
+                let left = allowance.load(Ordering::Relaxed);
                 if left != u64::MAX {
                     let left = left.saturating_sub(piece.len() as u64);
                     allowance.store(left, Ordering::Relaxed);
