@@ -24,11 +24,12 @@ use workload::{GIB, KIB, MIB, Settings};
 /// A workload with targets: its name, what it does, its function.
 type Workload = (&'static str, &'static str, fn(&Settings) -> Result<(), Box<dyn Error>>);
 
-const WORKLOADS: [Workload; 12] = [
+const WORKLOADS: [Workload; 13] = [
     ("start", "Time from exec to the first answer", workload::start::run),
     ("copy", "Copies of a small and a large object, and small puts", workload::copy::run),
     ("put", "Small durable puts, few and many at once, and their sync calls", workload::put::run),
     ("get", "Reads, beside nginx", workload::get::run),
+    ("access", "Reads that are signed and decided, beside public ones", workload::access::run),
     ("memory", "Memory of the server, idle and under large transfers", workload::memory::run),
     (
         "idle",

@@ -158,6 +158,8 @@ struct Draft<'a> {
 pub struct Signer {
     host: String,
     window: (u64, u64),
+    /// SecretId and SecretKey; `None` signs nothing.
+    keys: Option<(String, String)>,
 }
 
 impl Signer {
@@ -183,7 +185,32 @@ impl Signer {
     /// A clock that stands before 1970.
     pub fn of_host(host: String) -> io::Result<Self> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
-        Ok(Self { host, window: (now.saturating_sub(60), now.saturating_add(SIGNATURE_SECONDS)) })
+        let window = (now.saturating_sub(60), now.saturating_add(SIGNATURE_SECONDS));
+        let keys = Some((SECRET_ID.to_owned(), SECRET_KEY.to_owned()));
+        Ok(Self { host, window, keys })
+    }
+
+    /// The same, signed with other keys, or not at all.
+    pub fn with_keys(&self, keys: Option<(String, String)>) -> Self {
+        Self { host: self.host.clone(), window: self.window, keys }
+    }
+
+    /// PUT Bucket policy.
+    pub fn set_policy(&self, policy: &str) -> Request {
+        let expect = Expect::NoContent;
+        self.request(Draft {
+            method: "PUT",
+            query: "policy",
+            document: policy,
+            expect,
+            ..Draft::default()
+        })
+    }
+
+    /// PUT Bucket acl: everyone may read.
+    pub fn open_to_read(&self) -> Request {
+        let headers: &[_] = &[("x-cos-acl", "public-read")];
+        self.request(Draft { method: "PUT", query: "acl", headers, ..Draft::default() })
     }
 
     /// PUT Bucket.
@@ -312,8 +339,11 @@ impl Signer {
             headers: &headers,
             authority: &self.host,
         };
-        let authorization = qsign::sign(signed, &signed_names, SECRET_ID, SECRET_KEY, self.window);
-        head.push_str(&format!("Authorization: {authorization}\r\n\r\n{document}"));
+        if let Some((id, key)) = &self.keys {
+            let authorization = qsign::sign(signed, &signed_names, id, key, self.window);
+            head.push_str(&format!("Authorization: {authorization}\r\n"));
+        }
+        head.push_str(&format!("\r\n{document}"));
         Request { head: head.into_bytes(), body, expect, payload: body.bytes() }
     }
 }

@@ -1,5 +1,6 @@
 //! The workloads, one module each, and what they share.
 
+pub mod access;
 pub mod background;
 pub mod churn;
 pub mod copies;
