@@ -12,7 +12,7 @@
 
 use std::fmt;
 
-use crate::policy::{Effect, Policy, Reach};
+use crate::policy::{Effect, Policy, Says, Votes};
 use crate::{
     AclNeed, AclPermission, Action, BucketAcl, Caller, Facts, Grant, Grantee, Identity, ObjectAcl,
     Resource, Who,
@@ -149,17 +149,31 @@ pub fn allow_read<T: Subject>(ask: &Ask<'_>, what: T) -> Result<ReadProof<T>, De
     }
 }
 
+/// What every policy has to say.
+struct Heard {
+    identity: Votes,
+    session: Votes,
+    resource: Votes,
+}
+
 /// Decides.
 pub fn decide(ask: &Ask<'_>) -> Decision {
-    if let Some(reason) = denial(ask) {
-        return Decision { allowed: false, reason };
-    }
-    if let Some(reason) = public(ask) {
-        return Decision { allowed: true, reason };
-    }
-    let reason = match ask.caller {
-        Caller::Anonymous => Err(Reason::NothingAllows),
-        Caller::Known(identity) => by_name(ask, identity),
+    let votes =
+        |policy: Option<&Policy>| policy.map(|policy| policy.votes(ask)).unwrap_or_default();
+    let identity = ask.caller.identity();
+    let session = identity.and_then(|identity| identity.session.as_ref());
+    let heard = Heard {
+        identity: votes(identity.and_then(|identity| identity.policy.as_deref())),
+        session: votes(session.and_then(|session| session.policy.as_deref())),
+        resource: votes(ask.rules.policy),
+    };
+    let reason = match (denial(ask, &heard), public(ask, &heard)) {
+        (Some(reason), _) => Err(reason),
+        (None, Some(reason)) => Ok(reason),
+        (None, None) => match ask.caller {
+            Caller::Anonymous => Err(Reason::NothingAllows),
+            Caller::Known(identity) => by_name(ask, &heard, identity),
+        },
     };
     match reason {
         Ok(reason) => Decision { allowed: true, reason },
@@ -171,36 +185,30 @@ fn owns(ask: &Ask<'_>, identity: &Identity) -> bool {
     identity.account.appid == ask.resource.owner.appid
 }
 
-/// The first statement that denies.
-fn denial(ask: &Ask<'_>) -> Option<Reason> {
-    let identity = ask.caller.identity();
-    let own = |policy: &Policy| policy.fitting(Effect::Deny, ask).next().map(|(at, _)| at);
-    let users = identity.and_then(|identity| own(identity.policy.as_deref()?));
-    let sessions =
-        identity.and_then(|identity| own(identity.session.as_ref()?.policy.as_deref()?));
-    if let Some(at) = users {
+/// The statement that denies.
+fn denial(ask: &Ask<'_>, heard: &Heard) -> Option<Reason> {
+    if let Some(at) = heard.identity.denies.itself {
         return Some(Reason::Denied(Place::Identity, at));
     }
-    if let Some(at) = sessions {
+    if let Some(at) = heard.session.denies.itself {
         return Some(Reason::Denied(Place::Session, at));
     }
+    let identity = ask.caller.identity();
     let is_owner = identity.is_some_and(|i| owns(ask, i) && i.who == Who::Root);
     if is_owner && ask.action.is_policy_control() {
         return None;
     }
     // A deny of an account is a deny of its users, but for the owner's: there it is of the account itself.
     let is_foreign = identity.is_none_or(|identity| !owns(ask, identity)) || ask.rules.is_trust;
-    let mut denies = ask.rules.policy?.fitting(Effect::Deny, ask);
-    let (at, _) = denies.find(|(_, reach)| *reach != Reach::Account || is_foreign)?;
+    let Says { public, itself, account } = heard.resource.denies;
+    let denies = [public, itself, account.filter(|_| is_foreign)];
+    let at = denies.into_iter().flatten().min()?;
     Some(Reason::Denied(Place::Resource, at))
 }
 
 /// What the resource allows to everyone, or to everyone who signs.
-fn public(ask: &Ask<'_>) -> Option<Reason> {
-    let allows = ask.rules.policy.and_then(|policy| {
-        policy.fitting(Effect::Allow, ask).find(|(_, reach)| *reach == Reach::Public)
-    });
-    if let Some((at, _)) = allows {
+fn public(ask: &Ask<'_>, heard: &Heard) -> Option<Reason> {
+    if let Some(at) = heard.resource.allows.public {
         return Some(Reason::Allowed(Place::Resource, at));
     }
     let signed = !ask.caller.is_anonymous();
@@ -210,28 +218,24 @@ fn public(ask: &Ask<'_>) -> Option<Reason> {
 }
 
 /// What somebody may who is known.
-fn by_name(ask: &Ask<'_>, identity: &Identity) -> Result<Reason, Reason> {
-    let reason = by_maker(ask, identity)?;
-    match identity.session.as_ref().and_then(|session| session.policy.as_deref()) {
-        Some(policy) if policy.fitting(Effect::Allow, ask).next().is_none() => {
-            Err(Reason::NotInSession)
-        }
-        _ => Ok(reason),
+fn by_name(ask: &Ask<'_>, heard: &Heard, identity: &Identity) -> Result<Reason, Reason> {
+    let reason = by_maker(ask, heard, identity)?;
+    let narrows = identity.session.as_ref().is_some_and(|session| session.policy.is_some());
+    match narrows && heard.session.allows.itself.is_none() {
+        true => Err(Reason::NotInSession),
+        false => Ok(reason),
     }
 }
 
 /// The same, apart from what temporary credentials are narrowed to.
-fn by_maker(ask: &Ask<'_>, identity: &Identity) -> Result<Reason, Reason> {
+fn by_maker(ask: &Ask<'_>, heard: &Heard, identity: &Identity) -> Result<Reason, Reason> {
     let is_root = identity.who == Who::Root;
     let is_inside = owns(ask, identity) && !ask.rules.is_trust;
     if is_inside && is_root {
         return Ok(Reason::Owner);
     }
-    let users = identity.policy.as_deref().and_then(|policy| {
-        let (at, _) = policy.fitting(Effect::Allow, ask).next()?;
-        Some(Reason::Allowed(Place::Identity, at))
-    });
-    let resources = by_resource(ask, identity, is_inside);
+    let users = heard.identity.allows.itself.map(|at| Reason::Allowed(Place::Identity, at));
+    let resources = by_resource(ask, heard, identity, is_inside);
     match (is_inside, users, resources) {
         (true, Some(reason), _) | (true, None, Some(reason)) => Ok(reason),
         (false, _, Some(reason)) if is_root => Ok(reason),
@@ -242,12 +246,15 @@ fn by_maker(ask: &Ask<'_>, identity: &Identity) -> Result<Reason, Reason> {
 }
 
 /// What the resource allows to somebody by name, or, from outside, to its account.
-fn by_resource(ask: &Ask<'_>, identity: &Identity, is_inside: bool) -> Option<Reason> {
-    let allows = ask.rules.policy.and_then(|policy| {
-        let mut allows = policy.fitting(Effect::Allow, ask);
-        allows.find(|(_, reach)| *reach == Reach::Itself || !is_inside)
-    });
-    if let Some((at, _)) = allows {
+fn by_resource(
+    ask: &Ask<'_>,
+    heard: &Heard,
+    identity: &Identity,
+    is_inside: bool,
+) -> Option<Reason> {
+    let Says { itself, account, .. } = heard.resource.allows;
+    let allows = [itself, account.filter(|_| !is_inside)];
+    if let Some(at) = allows.into_iter().flatten().min() {
         return Some(Reason::Allowed(Place::Resource, at));
     }
     granted(ask, |grantee| {

@@ -54,10 +54,27 @@ impl Key {
     }
 }
 
+/// A circumstance of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact<'a> {
+    /// The request does not have it.
+    Absent,
+    /// It is this.
+    Value(Cow<'a, str>),
+    /// The request has it, and nobody can read it: nobody knows what it would say to a condition.
+    Unreadable,
+}
+
+impl<'a> From<Option<Cow<'a, str>>> for Fact<'a> {
+    fn from(value: Option<Cow<'a, str>>) -> Self {
+        value.map_or(Self::Absent, Self::Value)
+    }
+}
+
 /// Where the circumstances of a request are looked up.
 pub trait Facts {
-    /// The value of a key; `None` where the request has none.
-    fn fact(&self, key: Key) -> Option<Cow<'_, str>>;
+    /// What the request has of a key.
+    fn fact(&self, key: Key) -> Fact<'_>;
 }
 
 /// No circumstances at all.
@@ -65,7 +82,7 @@ pub trait Facts {
 pub struct NoFacts;
 
 impl Facts for NoFacts {
-    fn fact(&self, _: Key) -> Option<Cow<'_, str>> {
-        None
+    fn fact(&self, _: Key) -> Fact<'_> {
+        Fact::Absent
     }
 }

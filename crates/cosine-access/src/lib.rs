@@ -21,6 +21,6 @@ pub use caller::{Account, Caller, Credential, Identity, Session, Who};
 pub use decide::{
     Ask, Considered, Decision, ReadProof, Reason, Rules, Subject, allow_read, decide, explain,
 };
-pub use facts::{Facts, Key, NoFacts};
-pub use policy::{POLICY_BYTES_MAX, Policy, PolicyError, PolicyKind};
+pub use facts::{Fact, Facts, Key, NoFacts};
+pub use policy::{POLICY_BYTES_MAX, Policy, PolicyError, PolicyKind, WILDCARDS_MAX};
 pub use resource::Resource;

@@ -11,7 +11,8 @@ pub struct Resource<'a> {
     pub region: &'a str,
     /// Whose it is.
     pub owner: Account,
-    /// `<bucket-appid>/<key>`, the key empty for the bucket itself; `roleName/<name>` for a role. For a
-    /// list of what is in a bucket, the prefix stands in the place of the key.
+    /// `<bucket-appid>/<key>`, the key empty for the bucket itself; `roleName/<name>` for a role.
     pub name: &'a str,
+    /// For a list of what is in a bucket, `<bucket-appid>/<prefix>`: a policy may speak of either.
+    pub list_of: Option<&'a str>,
 }

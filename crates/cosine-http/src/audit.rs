@@ -1,25 +1,35 @@
 //! The audit: a record of each decision that lets somebody change something, and of each refusal.
 //!
-//! A record is one line of JSON. Lines are written by a thread of their own, in their order; a request waits
-//! for its line to be taken, not to be on the disk. A copy is a read of its source and a write of its
+//! A record is one line of JSON. Lines are written by a thread of their own, in their order. A request waits
+//! before it begins until there is room for more; it does not wait for its own lines to be on the disk.
+//! Where the lines go nowhere any more, requests are told to come back, and health still answers. A copy is a read of its source and a write of its
 //! destination: two records with one request id.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use cosine_access::{Caller, Decision};
+use cosine_access::Decision;
 use cosine_wire::date::iso_date;
+use cosine_wire::{ApiError, Code};
 use http::Method;
 use serde_json::{Map, Value, json};
+use tokio::sync::Notify;
 
+use crate::facts::About;
 use crate::request::Request;
 
-/// Lines that may wait to be written.
-const QUEUE_MAX: usize = 10_000;
+/// While lines of more bytes wait to be written, no request begins.
+const QUEUE_BYTES_MAX: usize = 4 << 20;
+/// A request waits for room this long.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where records go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,9 +61,10 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// What the operation of a request does.
-    pub fn of(request: &Request) -> Self {
+    /// What a request does with what it is asked about.
+    pub fn of(request: &Request, about: About<'_>) -> Self {
         match request.row.method {
+            _ if matches!(about, About::CopySource(_)) => Self::Copied,
             Method::GET | Method::HEAD | Method::OPTIONS => Self::Reads,
             _ => Self::Writes,
         }
@@ -70,7 +81,7 @@ pub struct Event<'a> {
     /// The address that it came from.
     pub ip: std::net::IpAddr,
     /// Who, as far as that is known.
-    pub who: &'a dyn std::fmt::Display,
+    pub who: &'a dyn Display,
     /// What was asked for.
     pub action: &'a str,
     /// Of what.
@@ -78,13 +89,21 @@ pub struct Event<'a> {
     /// Whether it was allowed.
     pub allowed: bool,
     /// Why, or why not.
-    pub reason: &'a dyn std::fmt::Display,
+    pub reason: &'a dyn Display,
 }
 
 /// Keeps the records.
 #[derive(Debug)]
 pub struct Audit {
-    writer: Option<(SyncSender<String>, JoinHandle<()>)>,
+    writer: Option<(Sender<String>, JoinHandle<()>)>,
+    queue: Arc<Queue>,
+}
+
+/// How much waits to be written.
+#[derive(Debug, Default)]
+struct Queue {
+    bytes: AtomicUsize,
+    shrunk: Notify,
 }
 
 impl Audit {
@@ -93,25 +112,49 @@ impl Audit {
     /// # Errors
     /// If the file cannot be opened.
     pub fn open(target: AuditTarget) -> io::Result<Self> {
+        let queue = Arc::new(Queue::default());
         let output: Box<dyn Write + Send> = match target {
-            AuditTarget::Off => return Ok(Self { writer: None }),
+            AuditTarget::Off => return Ok(Self { writer: None, queue }),
             AuditTarget::Stdout => Box::new(io::stdout()),
             AuditTarget::File { path, size_max, kept } => {
                 Box::new(Rotating::open(path, size_max, kept)?)
             }
         };
-        let (lines, queue) = sync_channel(QUEUE_MAX);
+        let (lines, waiting) = channel();
+        let written = Arc::clone(&queue);
         let thread = std::thread::Builder::new().name("audit".to_owned());
-        let thread = thread.spawn(move || write_lines(&queue, output))?;
-        Ok(Self { writer: Some((lines, thread)) })
+        let thread = thread.spawn(move || write_lines(&waiting, output, &written))?;
+        Ok(Self { writer: Some((lines, thread)), queue })
+    }
+
+    /// Waits until there is room for the records of a request.
+    ///
+    /// # Errors
+    /// 503 `SlowDown` if there is none.
+    pub async fn room(&self) -> Result<(), ApiError> {
+        let is_full = || self.queue.bytes.load(Ordering::Relaxed) > QUEUE_BYTES_MAX;
+        if !is_full() {
+            return Ok(());
+        }
+        let shrinks = async {
+            loop {
+                // Listening begins before the look: nothing that shrinks it in between is missed.
+                let shrunk = self.queue.shrunk.notified();
+                if !is_full() {
+                    return;
+                }
+                shrunk.await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, shrinks).await;
+        waited.map_err(|_| Code::SlowDown.into())
     }
 
     /// Records a decision about a request, if it is one that is recorded.
     pub fn decided(
         &self,
         request: &Request,
-        action: &str,
-        resource: &str,
+        (action, resource): (&str, &str),
         decision: &Decision,
         effect: Effect,
     ) {
@@ -121,16 +164,31 @@ impl Audit {
         if self.writer.is_none() || (decision.allowed && effect == Effect::Reads) {
             return;
         }
-        let caller: &Caller = &request.caller;
+        let (allowed, reason) = (decision.allowed, &decision.reason);
+        self.of_request(request, (action, resource), allowed, reason);
+    }
+
+    /// Records that a request was refused before anything was decided.
+    pub fn refused(&self, request: &Request, about: (&str, &str), reason: &dyn Display) {
+        self.of_request(request, about, false, reason);
+    }
+
+    fn of_request(
+        &self,
+        request: &Request,
+        (action, resource): (&str, &str),
+        allowed: bool,
+        reason: &dyn Display,
+    ) {
         self.record(Event {
             request_id: &request.id,
             at: request.at,
             ip: request.client.ip,
-            who: caller,
+            who: &request.caller,
             action,
             resource,
-            allowed: decision.allowed,
-            reason: &decision.reason,
+            allowed,
+            reason,
         });
     }
 
@@ -149,8 +207,10 @@ impl Audit {
             ("reason", json!(event.reason.to_string())),
         ];
         record.extend(fields.map(|(name, value)| (name.to_owned(), value)));
+        let line = format!("{}\n", Value::Object(record));
+        self.queue.bytes.fetch_add(line.len(), Ordering::Relaxed);
         // A thread that is gone has said so in the log.
-        let _ = lines.send(format!("{}\n", Value::Object(record)));
+        let _ = lines.send(line);
     }
 
     /// Waits until all records are written.
@@ -168,12 +228,14 @@ impl Drop for Audit {
     }
 }
 
-fn write_lines(queue: &Receiver<String>, mut output: Box<dyn Write + Send>) {
-    while let Ok(line) = queue.recv() {
+fn write_lines(waiting: &Receiver<String>, mut output: Box<dyn Write + Send>, queue: &Queue) {
+    while let Ok(line) = waiting.recv() {
         let written = output.write_all(line.as_bytes()).and_then(|()| output.flush());
         if let Err(error) = written {
             tracing::error!(%error, "a record of the audit could not be written");
         }
+        queue.bytes.fetch_sub(line.len(), Ordering::Relaxed);
+        queue.shrunk.notify_waiters();
     }
 }
 
@@ -219,8 +281,12 @@ impl Rotating {
 impl Write for Rotating {
     /// A line is never torn between two files.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.size > 0 && self.size + line.len() as u64 > self.size_max {
-            self.rotate()?;
+        if self.size > 0
+            && self.size + line.len() as u64 > self.size_max
+            && let Err(error) = self.rotate()
+        {
+            // A file that is too large is better than a record that is lost.
+            tracing::error!(%error, "the file of the audit could not be put aside");
         }
         self.file.write_all(line)?;
         self.size += line.len() as u64;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use cosine_access::{
-    Account, AclNeed, Action, Ask, BucketAcl, ObjectAcl, Policy, ReadProof, Resource, Rules,
-    allow_read, decide,
+    Account, AclNeed, Action, Ask, BucketAcl, Decision, ObjectAcl, Policy, ReadProof, Resource,
+    Rules, allow_read, decide,
 };
 use cosine_store::{
     Bucket, BucketName, CopySource, DeleteMarker, Error, ObjectKey, ObjectKind, Version, VersionId,
@@ -88,11 +88,15 @@ struct Asked<'a> {
 impl Asked<'_> {
     /// `<bucket-appid>/<key>`.
     fn name(&self) -> String {
-        format!("{}/{}", self.bucket.name().as_str(), self.key)
+        [self.bucket.name().as_str(), "/", self.key].concat()
     }
 
     /// Has it decided by `rule`, which is `decide` or what ends in it.
     fn decide<T>(&self, request: &Request, name: &str, rule: impl FnOnce(&Ask<'_>) -> T) -> T {
+        // Of a list, a policy may name the bucket, or the prefix.
+        let is_list = self.key.is_empty() && request.row.knows_param("prefix");
+        let prefix = request.query.get("prefix").filter(|_| is_list).unwrap_or_default();
+        let list_of = (!prefix.is_empty()).then(|| [name, prefix].concat());
         rule(&Ask {
             caller: &request.caller,
             action: self.action,
@@ -101,6 +105,7 @@ impl Asked<'_> {
                 region: self.bucket.region(),
                 owner: self.rules.owner,
                 name,
+                list_of: list_of.as_deref(),
             },
             facts: &RequestFacts::new(request, self.about),
             rules: Rules {
@@ -172,6 +177,28 @@ impl Api {
     ) -> Result<(), ApiError> {
         let rules = &self.rules(request, bucket).await?;
         self.permit(request, Asked { bucket, rules, action, key, acl: None, about: About::Request })
+    }
+
+    /// Lets the caller do something with each of several objects of a bucket, or not: keys, and the
+    /// versions that are named. They may be many, so that others have their turn in between.
+    ///
+    /// # Errors
+    /// If nobody can tell.
+    pub async fn permit_each(
+        &self,
+        request: &Request,
+        bucket: &Bucket,
+        objects: Vec<(Action, &str, Option<&str>)>,
+    ) -> Result<Vec<Result<(), ApiError>>, ApiError> {
+        let rules = &self.rules(request, bucket).await?;
+        let mut permitted = Vec::with_capacity(objects.len());
+        for (action, key, id) in objects {
+            let about = About::Object(id);
+            let asked = Asked { bucket, rules, action, key, acl: None, about };
+            permitted.push(self.permit(request, asked));
+            tokio::task::yield_now().await;
+        }
+        Ok(permitted)
     }
 
     /// Lets the caller give the object that it writes an ACL of its own, or tags, if it does (C117).
@@ -257,16 +284,19 @@ impl Api {
         let acl = source.version.acl.clone();
         let (action, key, acl) = (GET_OBJECT, key.as_str(), Some(&acl));
         let asked = Asked { bucket: &bucket, rules: &rules, action, key, acl, about };
-        let proof = asked.decide(request, &asked.name(), |ask| allow_read(ask, source));
-        proof.map_err(|_| Code::AccessDenied.into())
+        let name = asked.name();
+        asked.decide(request, &name, |ask| allow_read(ask, source)).map_err(|decision| {
+            self.audit.decided(request, (action.name(), &name), &decision, Effect::Copied);
+            Code::AccessDenied.into()
+        })
     }
 
-    /// Whether the caller may see the tags of what was found.
-    pub fn may_see_tags(&self, request: &Request, found: &Found, about: About<'_>) -> bool {
+    /// Whether the caller may see the tags of what was found, and why.
+    pub fn sees_tags(&self, request: &Request, found: &Found, about: About<'_>) -> Decision {
         let (key, acl) = (found.key.as_str(), Some(&found.version.acl));
         let (bucket, rules) = (&found.bucket, &found.rules);
         let asked = Asked { bucket, rules, action: GET_OBJECT_TAGGING, key, acl, about };
-        asked.decide(request, &asked.name(), decide).allowed
+        asked.decide(request, &asked.name(), decide)
     }
 
     /// Lets the caller do something, as far as its own account has a say: make a bucket, see those of the
@@ -278,18 +308,19 @@ impl Api {
         &self,
         request: &Request,
         action: Action,
-        appid: u64,
-        (region, name): (&str, &str),
+        (appid, region, name): (u64, &str, &str),
+        about: About<'_>,
     ) -> Result<(), ApiError> {
         let owner = self.directory.owner(appid).await?;
         let decision = decide(&Ask {
             caller: &request.caller,
             action,
-            resource: Resource { service: "cos", region, owner, name },
-            facts: &RequestFacts::new(request, About::Request),
+            resource: Resource { service: "cos", region, owner, name, list_of: None },
+            facts: &RequestFacts::new(request, about),
             rules: Rules::default(),
         });
-        self.audit.decided(request, action.name(), name, &decision, Effect::of(request));
+        let effect = Effect::of(request, about);
+        self.audit.decided(request, (action.name(), name), &decision, effect);
         if decision.allowed { Ok(()) } else { Err(Code::AccessDenied.into()) }
     }
 
@@ -338,11 +369,8 @@ impl Api {
     fn permit(&self, request: &Request, asked: Asked<'_>) -> Result<(), ApiError> {
         let name = asked.name();
         let decision = asked.decide(request, &name, decide);
-        let effect = match asked.about {
-            About::CopySource(_) => Effect::Copied,
-            About::Request => Effect::of(request),
-        };
-        self.audit.decided(request, asked.action.name(), &name, &decision, effect);
+        let effect = Effect::of(request, asked.about);
+        self.audit.decided(request, (asked.action.name(), &name), &decision, effect);
         if decision.allowed { Ok(()) } else { Err(Code::AccessDenied.into()) }
     }
 
@@ -360,13 +388,7 @@ impl Api {
     }
 }
 
-/// The key that a request is about: for a list, the prefix stands in its place.
+/// The key that a request is about, if it is about one.
 fn key_of(request: &Request) -> &str {
-    match &request.target.key {
-        Some(key) => key.as_str(),
-        None if request.row.knows_param("prefix") => {
-            request.query.get("prefix").unwrap_or_default()
-        }
-        None => "",
-    }
+    request.target.key.as_ref().map_or("", ObjectKey::as_str)
 }

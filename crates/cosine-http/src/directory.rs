@@ -4,6 +4,7 @@
 //! says whether they did. Other processes on the same store change it too, so nothing here is believed
 //! without that.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,8 +17,10 @@ use cosine_wire::{ApiError, Code};
 use crate::error::store_error;
 use crate::token::Token;
 
-/// Of each kind, this many things are remembered.
-const REMEMBERED_MAX: usize = 4096;
+/// Of each kind, so much is remembered, as the bytes of the policies and tokens that it came from.
+const REMEMBERED_BYTES_MAX: usize = 2 << 20;
+/// What anything that is remembered weighs beside that.
+const ENTRY_BYTES: usize = 256;
 
 /// Somebody who may sign.
 #[derive(Debug)]
@@ -60,20 +63,49 @@ pub struct Directory {
 struct Memory {
     /// The state of identities that it is of.
     revision: Option<Revision>,
-    keys: HashMap<String, Option<Arc<Signer>>>,
-    sessions: HashMap<String, Option<Arc<Signer>>>,
-    owners: HashMap<u64, Account>,
+    keys: Remembered<String, Arc<Signer>>,
+    sessions: Remembered<String, Arc<Signer>>,
+    owners: Remembered<u64, Account>,
     /// Of buckets; each version is another key, so that these stay right by themselves.
-    policies: HashMap<Uid, Arc<Policy>>,
+    policies: Remembered<Uid, Arc<Policy>>,
 }
 
-/// Remembers, in place of everything else where that is too much.
-fn remember<K: Eq + Hash, V: Clone>(map: &mut HashMap<K, V>, key: K, value: V) -> V {
-    if map.len() >= REMEMBERED_MAX {
-        map.clear();
+/// Things by their keys, as many as their weight allows. Then all are forgotten: what is used comes back.
+#[derive(Debug)]
+struct Remembered<K, V> {
+    things: HashMap<K, V>,
+    weight: usize,
+}
+
+impl<K, V> Default for Remembered<K, V> {
+    fn default() -> Self {
+        Self { things: HashMap::new(), weight: 0 }
     }
-    map.insert(key, value.clone());
-    value
+}
+
+impl<K: Eq + Hash, V: Clone> Remembered<K, V> {
+    fn get<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        self.things.get(key).cloned()
+    }
+
+    fn put(&mut self, key: K, value: V, weight: usize) -> V {
+        let weight = weight + ENTRY_BYTES;
+        if self.weight + weight > REMEMBERED_BYTES_MAX {
+            self.clear();
+        }
+        if self.things.insert(key, value.clone()).is_none() {
+            self.weight += weight;
+        }
+        value
+    }
+
+    fn clear(&mut self) {
+        self.things.clear();
+        self.weight = 0;
+    }
 }
 
 impl Directory {
@@ -129,11 +161,11 @@ impl Directory {
         }
         let revision = self.revision().await?;
         if let Some(owner) = self.memory(revision).owners.get(&appid) {
-            return Ok(*owner);
+            return Ok(owner);
         }
         let found = self.store.account(appid).await.map_err(store_error)?;
         let owner = found.unwrap_or(Account { appid, uin: 0 });
-        Ok(remember(&mut self.memory(revision).owners, appid, owner))
+        Ok(self.memory(revision).owners.put(appid, owner, 0))
     }
 
     /// The account and the user, or twice the account, that a number belongs to. One that is not known
@@ -160,13 +192,13 @@ impl Directory {
             let version = self.store.bucket_policy_version(bucket).await.map_err(store_error)?;
             let Some(version) = version else { return Ok(None) };
             if let Some(policy) = self.lock().policies.get(&version) {
-                return Ok(Some(Arc::clone(policy)));
+                return Ok(Some(policy));
             }
             let text = self.store.bucket_policy(bucket).await.map_err(store_error)?;
             // Between the two, the policy may become another one.
             if let Some((_, text)) = text.filter(|(read, _)| *read == version) {
                 let policy = stored(&text, PolicyKind::Resource)?;
-                return Ok(Some(remember(&mut self.lock().policies, version, policy)));
+                return Ok(Some(self.lock().policies.put(version, policy, text.len())));
             }
         }
         Err(store_error(Error::Busy))
@@ -175,19 +207,20 @@ impl Directory {
     async fn by_key(&self, secret_id: &str) -> Result<Option<Arc<Signer>>, ApiError> {
         let revision = self.revision().await?;
         if let Some(known) = self.memory(revision).keys.get(secret_id) {
-            return Ok(known.clone());
+            return Ok(Some(known));
         }
         let key = self.store.access_key(secret_id).await.map_err(store_error)?;
         let Some(key) = key.filter(|key| key.enabled) else {
             // Not remembered: anyone can make names up.
             return Ok(None);
         };
-        let signer = self.signer_of(&key).await?;
-        Ok(remember(&mut self.memory(revision).keys, secret_id.to_owned(), signer))
+        let Some((signer, weight)) = self.signer_of(&key).await? else { return Ok(None) };
+        Ok(Some(self.memory(revision).keys.put(secret_id.to_owned(), signer, weight)))
     }
 
-    async fn signer_of(&self, key: &AccessKey) -> Result<Option<Arc<Signer>>, ApiError> {
-        let Some(identity) = self.identity(&key.holder).await? else { return Ok(None) };
+    /// Who has a key, and how much there is to remember of it.
+    async fn signer_of(&self, key: &AccessKey) -> Result<Option<(Arc<Signer>, usize)>, ApiError> {
+        let Some((identity, weight)) = self.identity(&key.holder).await? else { return Ok(None) };
         let secret = self.key.open(&purpose(&key.secret_id), &key.secret).ok();
         let secret = secret.and_then(|secret| String::from_utf8(secret.to_vec()).ok());
         let Some(secret_key) = secret else {
@@ -196,37 +229,39 @@ impl Directory {
         };
         let credential = Credential { secret_id: key.secret_id.clone(), secret_key };
         let (identity, key) = (Arc::new(identity), key.secret_id.clone());
-        Ok(Some(Arc::new(Signer { credential, identity, expires: None, key })))
+        Ok(Some((Arc::new(Signer { credential, identity, expires: None, key }), weight)))
     }
 
-    /// Who somebody is now.
+    /// Who somebody is now, and how long the text of its policy is.
     ///
     /// # Errors
     /// 500 `InternalError` for a policy that cannot be read any more.
-    pub async fn identity(&self, holder: &Holder) -> Result<Option<Identity>, ApiError> {
+    pub async fn identity(&self, holder: &Holder) -> Result<Option<(Identity, usize)>, ApiError> {
         let account = self.owner(holder.appid).await?;
         if account.uin == 0 {
             return Ok(None);
         }
-        let Some(name) = &holder.user else { return Ok(Some(Identity::root(account))) };
+        let Some(name) = &holder.user else { return Ok(Some((Identity::root(account), 0))) };
         let user = self.store.user(holder.appid, name).await.map_err(store_error)?;
         let Some(user) = user else { return Ok(None) };
         let policy = user.policy.as_deref().map(|text| stored(text, PolicyKind::Identity));
         let who = Who::User { uin: user.uin, name: name.clone() };
-        Ok(Some(Identity { account, who, policy: policy.transpose()?, session: None }))
+        let weight = user.policy.as_ref().map_or(0, String::len);
+        Ok(Some((Identity { account, who, policy: policy.transpose()?, session: None }, weight)))
     }
 
     /// Who assumes a role.
     ///
     /// # Errors
     /// As for [`identity`](Self::identity).
-    pub async fn role(&self, appid: u64, name: &str) -> Result<Option<Identity>, ApiError> {
+    async fn role(&self, appid: u64, name: &str) -> Result<Option<(Identity, usize)>, ApiError> {
         let account = self.owner(appid).await?;
         let role = self.store.role(appid, name).await.map_err(store_error)?;
         let Some(role) = role else { return Ok(None) };
         let policy = role.policy.as_deref().map(|text| stored(text, PolicyKind::Identity));
         let who = Who::Role { name: name.to_owned() };
-        Ok(Some(Identity { account, who, policy: policy.transpose()?, session: None }))
+        let weight = role.policy.as_ref().map_or(0, String::len);
+        Ok(Some((Identity { account, who, policy: policy.transpose()?, session: None }, weight)))
     }
 
     /// Whoever made temporary credentials, is what they are of: without it, or without the key that it
@@ -234,7 +269,7 @@ impl Directory {
     async fn by_token(&self, token: &str) -> Result<Option<Arc<Signer>>, ApiError> {
         let revision = self.revision().await?;
         if let Some(known) = self.memory(revision).sessions.get(token) {
-            return Ok(known.clone());
+            return Ok(Some(known));
         }
         let Some(opened) = Token::open(&self.key, token) else { return Ok(None) };
         let made_with = &opened.key;
@@ -246,7 +281,7 @@ impl Directory {
             Some(role) => self.role(opened.holder.appid, role).await?,
             None => self.identity(&opened.holder).await?,
         };
-        let Some(identity) = identity else { return Ok(None) };
+        let Some((identity, weight)) = identity else { return Ok(None) };
         let policy = opened.policy.as_deref().map(|text| stored(text, PolicyKind::Identity));
         let session = Session { name: opened.name.clone(), policy: policy.transpose()? };
         let signer = Signer {
@@ -255,8 +290,9 @@ impl Directory {
             expires: Some(opened.expires),
             key: opened.key,
         };
-        let signer = Some(Arc::new(signer));
-        Ok(remember(&mut self.memory(revision).sessions, token.to_owned(), signer))
+        let weight = weight + 2 * token.len();
+        let signer = Arc::new(signer);
+        Ok(Some(self.memory(revision).sessions.put(token.to_owned(), signer, weight)))
     }
 
     async fn revision(&self) -> Result<Option<Revision>, ApiError> {

@@ -91,11 +91,16 @@ impl Row {
             })
     }
 
+    /// Whether a query parameter tells the operation from the others.
+    pub fn is_selected_by(&self, name: &str) -> bool {
+        let selects = |when: &When| matches!(when, When::Query(n) if n.eq_ignore_ascii_case(name));
+        self.when.iter().any(selects)
+    }
+
     /// Whether the operation has this query parameter.
     pub fn knows_param(&self, name: &str) -> bool {
-        let selects = |when: &When| matches!(when, When::Query(n) if n.eq_ignore_ascii_case(name));
         is_common_param(name)
-            || self.when.iter().any(selects)
+            || self.is_selected_by(name)
             || self.params.iter().any(|param| param.eq_ignore_ascii_case(name))
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use cosine_access::Caller;
-use cosine_wire::header::name;
+use cosine_wire::header::{SYSTEM_METADATA, name};
 use cosine_wire::id::{RequestId, trace_id};
 use cosine_wire::qsign::{Presented, Signed};
 use cosine_wire::{ApiError, Code};
@@ -171,13 +171,18 @@ impl Api {
         let (row, head, target) = match routed? {
             Routed::System(endpoint) => return Ok(endpoint.answer(self).await),
             Routed::Admin { command, head } => {
-                let caller = self.authenticate(&head, &asked).await?;
+                self.audit.room().await?;
+                let caller = self.authenticate(&head, &asked, None).await?;
                 return admin::run(self, command, admin::Asked { asked, caller, head, body }).await;
             }
-            Routed::Sts(head) => return sts::run(self, asked, head, body).await,
+            Routed::Sts(head) => {
+                self.audit.room().await?;
+                return sts::run(self, asked, head, body).await;
+            }
             Routed::Operation { row, head, target } => (row, head, target),
         };
-        let caller = self.authenticate(&head, &asked).await?;
+        self.audit.room().await?;
+        let caller = self.authenticate(&head, &asked, Some(row)).await?;
         if row.state == State::Planned {
             return Err(planned(row, &caller));
         }
@@ -194,7 +199,12 @@ impl Api {
     }
 
     /// Finds out who is asking, and keeps a record of those who are not who they say.
-    async fn authenticate(&self, head: &Head, asked: &Asked) -> Result<Caller, ApiError> {
+    async fn authenticate(
+        &self,
+        head: &Head,
+        asked: &Asked,
+        row: Option<&Row>,
+    ) -> Result<Caller, ApiError> {
         // A browser asks with the URL of the request that is to come, which may be signed: for that one.
         if head.method == Method::OPTIONS {
             return Ok(Caller::Anonymous);
@@ -203,7 +213,7 @@ impl Api {
         let who = presented.as_ref().ok().and_then(|presented| presented.as_ref());
         let who = who.map(|presented| presented.secret_id.clone()).unwrap_or_default();
         let found = match presented {
-            Ok(presented) => self.verify(presented, head).await,
+            Ok(presented) => self.verify(presented, head, row).await,
             Err(error) => Err(error),
         };
         if let Err(error) = &found {
@@ -221,7 +231,12 @@ impl Api {
         found
     }
 
-    async fn verify(&self, presented: Option<Presented>, head: &Head) -> Result<Caller, ApiError> {
+    async fn verify(
+        &self,
+        presented: Option<Presented>,
+        head: &Head,
+        row: Option<&Row>,
+    ) -> Result<Caller, ApiError> {
         if is_s3_signed(head) {
             return Err(ApiError::new(
                 Code::NotImplemented,
@@ -240,7 +255,7 @@ impl Api {
             authority: &head.authority,
         };
         presented.verify(signed, &signer.credential.secret_key)?;
-        require_cover(&presented, head)?;
+        require_cover(&presented, head, row)?;
         signer.require_unexpired(now)?;
         Ok(Caller::Known(Arc::clone(&signer.identity)))
     }
@@ -254,24 +269,27 @@ impl Api {
 
 /// What gives access away, or makes another thing of a request, the signature must cover if there is one.
 /// Else whoever holds a URL to put one object could have any object of the account copied or linked
-/// there, for everyone to read, and whoever holds one to delete an object could delete any version of
-/// it for good. Every SDK signs these.
-fn require_cover(presented: &Presented, head: &Head) -> Result<(), ApiError> {
+/// there, or its ACL changed, and whoever holds one to read an object could read every version of it.
+/// Every SDK signs these. Only `response-content-disposition` may be put on a signed URL afterwards, as
+/// COS's own samples do.
+///
+/// Administration (no row) is signed with its host, and without a query.
+fn require_cover(presented: &Presented, head: &Head, row: Option<&Row>) -> Result<(), ApiError> {
     let gives_away = |header: &&str| {
         [name::COPY_SOURCE, name::SYMLINK_TARGET, name::ACL].contains(header)
             || header.starts_with("x-cos-grant-")
             || admin::is_admin_header(header)
     };
-    let decides = |param: &&str| match head.method {
-        Method::PUT => *param == "symlink",
-        Method::DELETE => *param == "versionId",
-        _ => false,
+    let host = row.is_none().then_some("host");
+    let mut headers = head.headers.keys().map(HeaderName::as_str).filter(gives_away).chain(host);
+    let decides = |param: &&str| match row {
+        None => true,
+        Some(row) => row.is_selected_by(param) || decides(param),
     };
-    let mut headers = head.headers.keys().map(HeaderName::as_str).filter(gives_away);
-    let mut params = ["symlink", "versionId"].into_iter().filter(decides);
+    let mut params = head.query.iter().map(|(param, _)| param).filter(decides);
     let uncovered = headers
         .find(|header| !presented.covers(header))
-        .or_else(|| params.find(|param| head.query.has(param) && !presented.covers_param(param)));
+        .or_else(|| params.find(|param| !presented.covers_param(param)));
     match uncovered {
         Some(what) => Err(ApiError::new(
             Code::AccessDenied,
@@ -279,6 +297,14 @@ fn require_cover(presented: &Presented, head: &Head) -> Result<(), ApiError> {
         )),
         None => Ok(()),
     }
+}
+
+/// Whether a parameter says what is dealt with, or as what it is shown.
+fn decides(param: &str) -> bool {
+    let lower = param.to_ascii_lowercase();
+    let named = ["versionid", "uploadid", "partnumber", "position"];
+    let shown = lower.starts_with("response-") && lower != "response-content-disposition";
+    named.contains(&lower.as_str()) || shown
 }
 
 fn is_s3_signed(head: &Head) -> bool {
@@ -320,6 +346,11 @@ fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
         }
     }
     for header in head.headers.keys().map(HeaderName::as_str) {
+        let is_one = SYSTEM_METADATA.contains(&header) || header.starts_with("x-cos-");
+        if is_one && head.headers.get_all(header).iter().nth(1).is_some() {
+            let message = format!("{header} is there twice.");
+            return Err(ApiError::new(Code::InvalidArgument, message));
+        }
         if header.starts_with("x-amz-") || (!is_read && REFUSED_ON_WRITE.contains(&header)) {
             return Err(not_implemented(header));
         }

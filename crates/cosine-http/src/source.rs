@@ -1,6 +1,6 @@
 //! What is copied from: for PUT Object - Copy and Upload Part - Copy alike.
 
-use cosine_access::ReadProof;
+use cosine_access::{ReadProof, Reason};
 use cosine_store::{Bucket, BucketName, ObjectKey, VersionId};
 use cosine_wire::condition::{COPY_SOURCE, Conditions, Facts};
 use cosine_wire::copy_source::CopySource;
@@ -83,14 +83,18 @@ impl Source {
         let found = api.readable_object(request, &wanted).await?;
         let etag = found.version.etag.to_string();
         self.require(Facts { etag: &etag, last_modified: found.version.last_modified() })?;
+        let tags = api.sees_tags(request, &found, about);
         let stays_inside = self.bucket.appid() == to.name().appid();
-        let along = stays_inside || api.may_see_tags(request, &found, about);
+        let along = match tags.reason {
+            Reason::Denied(..) => false,
+            _ => tags.allowed || stays_inside,
+        };
         Ok((api.prove_readable(request, found, (self.id, about))?, TagsGoAlong(along)))
     }
 
     /// The other deployment that holds the source, if one does. It is read with the credential of this
-    /// one's configuration, so it takes somebody of the account that owns the destination (`bucket`), with
-    /// that account's leave to read the source.
+    /// one's configuration, so it takes somebody of the account of this one's settings, with that account's
+    /// leave to read the source; what the credential itself may read is for the other deployment to say.
     ///
     /// # Errors
     /// 403 `AccessDenied`.
@@ -98,18 +102,16 @@ impl Source {
         &self,
         api: &'a Api,
         request: &Request,
-        bucket: &Bucket,
     ) -> Result<Option<&'a Remote>, ApiError> {
         let Some(remote) = api.settings.remotes.find(self.region.as_deref()) else {
             return Ok(None);
         };
-        let owner = bucket.name().appid();
-        if !request.caller.is_of(owner) {
-            return Err(Code::AccessDenied.into());
-        }
         let name = format!("{}/{}", self.bucket.as_str(), self.key.as_str());
         let region = self.region.as_deref().unwrap_or_default();
-        api.permit_beyond(request, GET_OBJECT, owner, (region, &name)).await?;
+        let owner = api.directory.account().appid;
+        let id = self.id.map(show_version_id);
+        let about = About::CopySource(id.as_deref());
+        api.permit_beyond(request, GET_OBJECT, (owner, region, &name), about).await?;
         Ok(Some(remote))
     }
 

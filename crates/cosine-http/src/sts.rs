@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use cosine_access::{
-    Account, AclNeed, Action, Ask, Caller, Credential, NoFacts, Policy, PolicyKind, Reason,
-    Resource, Rules, Who, decide,
+    Account, AclNeed, Action, Ask, Caller, Credential, Policy, PolicyKind, Reason, Resource, Rules,
+    Who, decide,
 };
 use cosine_store::Holder;
 use cosine_wire::date::iso_date;
@@ -25,11 +25,12 @@ use crate::Api;
 use crate::audit::Event;
 use crate::body::Upload;
 use crate::directory::Signer;
+use crate::facts::CommonFacts;
 use crate::reply::Reply;
 use crate::request::Head;
 use crate::secret::random_text;
 use crate::service::Asked;
-use crate::token::Token;
+use crate::token::{TOKEN_BYTES_MAX, Token};
 
 /// No request is larger.
 const BODY_BYTES_MAX: u64 = 64 << 10;
@@ -164,6 +165,10 @@ async fn by_form(api: &Api, asked: &Asked, head: &Head, body: &[u8]) -> Result<C
     let signer = signer(api, &secret_id, need("Token").ok().as_deref(), asked.at).await?;
     require_fresh(timestamp, asked.at)?;
     params.retain(|(name, _)| name != "Signature");
+    // The signature joins decoded values: with these, one value could be signed as two.
+    if params.iter().any(|(name, value)| name.contains(['&', '=']) || value.contains('&')) {
+        return Err(("InvalidParameter", "A parameter holds an ampersand.".to_owned()));
+    }
     // The Python SDK signs `Region=None` where it sends no region.
     let with_none = [&params[..], &[("Region".to_owned(), "None".to_owned())]].concat();
     let secret = &signer.credential.secret_key;
@@ -301,15 +306,18 @@ fn federation_token(api: &Api, asked: &Asked, call: &Call) -> Result<(String, Va
         Who::User { name, .. } | Who::Role { name } => (Some(name.clone()), 129_600),
     };
     let resource = format!("uin/{}", identity.uin());
-    if let Reason::Denied(..) =
-        may(call, (GET_FEDERATION_TOKEN_ACTION, identity.account, &resource), Rules::default())
-    {
+    if let Reason::Denied(..) = may(
+        call,
+        asked,
+        (GET_FEDERATION_TOKEN_ACTION, identity.account, &resource),
+        Rules::default(),
+    ) {
         return Err(unauthorised(GET_FEDERATION_TOKEN));
     }
     let duration = call.duration(&Durations { default: 1800, max })?;
     let holder = Holder { appid: identity.account.appid, user };
     let made = Made { holder, role: None, name, policy, duration };
-    made.credentials(api, asked, &call.signer.key).map(|value| (name.to_owned(), value))
+    made.credentials(api, asked, &call.signer).map(|value| (name.to_owned(), value))
 }
 
 const GET_FEDERATION_TOKEN_ACTION: Action =
@@ -318,10 +326,16 @@ const ASSUME_ROLE_ACTION: Action =
     Action { service: "sts", names: &["AssumeRole"], acl: AclNeed::Nothing };
 
 /// What the policies of the caller, and of the resource, say.
-fn may(call: &Call, (action, owner, name): (Action, Account, &str), rules: Rules<'_>) -> Reason {
+fn may(
+    call: &Call,
+    asked: &Asked,
+    (action, owner, name): (Action, Account, &str),
+    rules: Rules<'_>,
+) -> Reason {
     let caller = Caller::Known(Arc::clone(&call.signer.identity));
-    let resource = Resource { service: "cam", region: "", owner, name };
-    decide(&Ask { caller: &caller, action, resource, facts: &NoFacts, rules }).reason
+    let resource = Resource { service: "cam", region: "", owner, name, list_of: None };
+    let facts = &CommonFacts { client: asked.client, at: asked.at };
+    decide(&Ask { caller: &caller, action, resource, facts, rules }).reason
 }
 
 fn unauthorised(what: &str) -> StsError {
@@ -335,8 +349,10 @@ async fn assume_role(api: &Api, asked: &Asked, call: &Call) -> Result<(String, V
     let arn = arn.unwrap_or_default();
     let name = call.name("RoleSessionName")?;
     let policy = call.policy()?;
-    let not_found = || ("ResourceNotFound.RoleNotFound", format!("There is no role {arn}."));
-    let (uin, role) = role_of(&arn).ok_or_else(not_found)?;
+    let (uin, role) = role_of(&arn).ok_or_else(|| no_role(&arn))?;
+    // Other accounts do not learn which roles there are.
+    let is_own = call.signer.identity.account.uin == uin;
+    let not_found = || if is_own { no_role(&arn) } else { unauthorised(ASSUME_ROLE) };
     let failed = |_| ("InternalError", "The role cannot be read now.".to_owned());
     let appid = match uin == api.directory.account().uin {
         true => Some(api.directory.account().appid),
@@ -351,14 +367,18 @@ async fn assume_role(api: &Api, asked: &Asked, call: &Call) -> Result<(String, V
     let trust = trust.map_err(|error| ("InternalError.IllegalRole", error.to_string()))?;
     let rules = Rules { policy: Some(&trust), is_trust: true, ..Rules::default() };
     let resource = format!("roleName/{role}");
-    let reason = may(call, (ASSUME_ROLE_ACTION, Account { appid, uin }, &resource), rules);
+    let reason = may(call, asked, (ASSUME_ROLE_ACTION, Account { appid, uin }, &resource), rules);
     if !matches!(reason, Reason::Allowed(..)) || call.signer.identity.account.uin == 0 {
         return Err(unauthorised(ASSUME_ROLE));
     }
     let duration = call.duration(&Durations { default: 7200, max: 43_200 })?;
     let holder = Holder { appid, user: None };
     let made = Made { holder, role: Some(role.to_owned()), name, policy, duration };
-    made.credentials(api, asked, &call.signer.key).map(|value| (arn.clone(), value))
+    made.credentials(api, asked, &call.signer).map(|value| (arn.clone(), value))
+}
+
+fn no_role(arn: &str) -> StsError {
+    ("ResourceNotFound.RoleNotFound", format!("There is no role {arn}."))
 }
 
 /// `qcs::cam::uin/<account>:roleName/<name>`, or `role/<name>`.
@@ -378,11 +398,12 @@ struct Made<'a> {
 }
 
 impl Made<'_> {
-    fn credentials(self, api: &Api, asked: &Asked, key: &str) -> Result<Value, StsError> {
+    /// Nothing that is made with temporary credentials outlives them.
+    fn credentials(self, api: &Api, asked: &Asked, signer: &Signer) -> Result<Value, StsError> {
         let failed = || ("InternalError", "There are no random bytes.".to_owned());
         let secret_id = format!("AKID{}", random_text(32).ok_or_else(failed)?);
         let secret_key = random_text(32).ok_or_else(failed)?;
-        let expires = asked.at + self.duration;
+        let expires = (asked.at + self.duration).min(signer.expires.unwrap_or(u64::MAX));
         let token = Token {
             credential: Credential { secret_id, secret_key },
             holder: self.holder,
@@ -390,9 +411,12 @@ impl Made<'_> {
             name: self.name.to_owned(),
             policy: self.policy,
             expires,
-            key: key.to_owned(),
+            key: signer.key.clone(),
         };
         let sealed = token.seal(api.directory.key()).map_err(|_| failed())?;
+        if sealed.len() > TOKEN_BYTES_MAX {
+            return Err(("InvalidParameter.PolicyTooLong", "Policy is too long.".to_owned()));
+        }
         Ok(json!({
             "Credentials": {
                 "Token": sealed,

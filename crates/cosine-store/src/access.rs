@@ -8,7 +8,8 @@ use cosine_kv::{Commit, Outcome, Write};
 use crate::commit::ATTEMPTS_MAX;
 use crate::id::Uid;
 use crate::record::{
-    BucketAclRecord, BucketCorsRecord, BucketPolicyRecord, PolicyTextRecord, Record, VersionId,
+    BucketAclRecord, BucketCorsRecord, BucketPolicyRecord, PolicyTextRecord, Record, Version,
+    VersionId,
 };
 use crate::{Bucket, Error, ObjectKey, Store, key};
 
@@ -33,19 +34,23 @@ impl Store {
         self.configure(bucket, vec![row]).await
     }
 
-    /// Sets what others may do with an object, or with the version that is named.
+    /// Sets what others may do with a version of an object, which was read as the current one, or as the
+    /// one that is named.
     ///
     /// # Errors
-    /// As for other changes of a version: [`Error::NoSuchKey`], [`Error::NoSuchVersion`],
+    /// [`Error::Gone`] if it is another one by now; as for other changes of a version: [`Error::NoSuchKey`], [`Error::NoSuchVersion`],
     /// [`Error::DeleteMarker`], [`Error::NoSuchBucket`], [`Error::Busy`], [`Error::Unknown`].
     pub async fn set_object_acl(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
-        id: Option<VersionId>,
+        (id, read): (Option<VersionId>, &Version),
         acl: &ObjectAcl,
     ) -> Result<(), Error> {
         self.edit(bucket, key, id, |version| {
+            if version.uid != read.uid || version.acl != read.acl {
+                return Err(Error::Gone);
+            }
             version.acl = acl.clone();
             Ok(())
         })

@@ -4,6 +4,8 @@
 //! by which those who remember identities notice; it is a condition as well, so that changes happen one
 //! after the other, and what was looked up before one still holds when it is made.
 
+use std::sync::atomic::Ordering;
+
 use cosine_access::Account;
 use cosine_kv::{Commit, Condition, Found, Outcome, Revision, Scan, Write};
 
@@ -68,11 +70,14 @@ impl AccessKey {
 type Change = Result<Vec<Write>, Error>;
 
 impl Store {
-    /// Which state of identities this is; `None` before there are any.
+    /// Which state of identities this is. Where no other process can change them, this one knows.
     ///
     /// # Errors
     /// If it cannot be read.
     pub async fn identities_revision(&self) -> Result<Option<Revision>, Error> {
+        if self.kv().exclusive() {
+            return Ok(Some(Revision(self.inner.identity_changes.load(Ordering::Acquire))));
+        }
         Ok(self.kv().get(&key::identities()).await?.map(|row| row.revision))
     }
 
@@ -345,7 +350,9 @@ impl Store {
             };
             let mut writes = decide().await?;
             writes.push(IdentitiesRecord { changes: changes + 1 }.put(row_key.clone())?);
-            match self.kv().commit(Commit { conditions: vec![condition], writes }).await? {
+            let outcome = self.kv().commit(Commit { conditions: vec![condition], writes }).await;
+            self.inner.identity_changes.fetch_add(1, Ordering::Release);
+            match outcome? {
                 Outcome::Committed(_) => return Ok(()),
                 Outcome::Conflict => {}
                 Outcome::Unknown => return Err(Error::Unknown),

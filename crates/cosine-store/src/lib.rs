@@ -77,6 +77,7 @@ pub use source::{ByteSource, SourceError};
 pub use upload::{CompleteRequest, NewUpload, PART_BYTES_MIN, PART_NUMBER_MAX, Part, Upload};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use cosine_blob::{BlobId, Blobs, PoolId, StoreId};
@@ -138,6 +139,8 @@ struct Inner {
     blob_ids: BlobIds,
     /// The freezes that this process is deciding under, by their tokens.
     freezes: Mutex<BTreeSet<u64>>,
+    /// How often this process has changed identities.
+    identity_changes: AtomicU64,
 }
 
 impl Store {
@@ -160,7 +163,9 @@ impl Store {
         let run = Run::start(&*kv, &*options.clock, &*options.random).await?;
         let blob_ids = BlobIds::new(run.id);
         let freezes = Mutex::default();
-        Ok(Self { inner: Arc::new(Inner { kv, blobs, options, run, blob_ids, freezes }) })
+        let identity_changes = AtomicU64::new(0);
+        let inner = Inner { kv, blobs, options, run, blob_ids, freezes, identity_changes };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Says that this run is alive. To be called every [`HEARTBEAT_SECONDS`] or so.

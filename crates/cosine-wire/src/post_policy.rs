@@ -129,7 +129,7 @@ impl PostPolicy {
             let value = match name {
                 "bucket" => Some(bucket),
                 "q-sign-time" => field(fields, "q-key-time"),
-                "acl" => field(fields, "acl").or_else(|| field(fields, "x-cos-acl")),
+                "acl" | "x-cos-acl" => field(fields, "acl").or_else(|| field(fields, "x-cos-acl")),
                 _ => field(fields, name),
             };
             if !value.is_some_and(|value| condition.holds(value)) {
@@ -141,6 +141,15 @@ impl PostPolicy {
             }
         }
         Ok(())
+    }
+
+    /// Whether it has a condition on a field.
+    pub fn covers(&self, name: &str) -> bool {
+        let is_acl = |name: &str| name == "acl" || name == "x-cos-acl";
+        self.conditions
+            .iter()
+            .filter_map(Condition::field)
+            .any(|field| field == name || (is_acl(field) && is_acl(name)))
     }
 
     /// The least and the greatest number of bytes that the file may hold.

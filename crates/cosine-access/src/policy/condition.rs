@@ -14,7 +14,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::pattern::Pattern;
-use crate::facts::{Facts, Key};
+use crate::facts::{Fact, Facts, Key};
+
+/// A circumstance that is longer than this is not looked at: every pattern of a policy would be held against
+/// all of it.
+const FACT_BYTES_MAX: usize = 1 << 10;
 
 /// A condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,8 +105,17 @@ impl Network {
         };
         let address: IpAddr = address.parse().ok()?;
         let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(width), |bits| bits.parse().ok())?;
-        (bits <= width).then_some(Self { address, bits })
+        let bits: u32 = bits.map_or(Some(width), |bits| bits.parse().ok())?;
+        if bits > width {
+            return None;
+        }
+        // An IPv4 network in the form of IPv6: clients are looked at in the former.
+        match address.to_canonical() {
+            address @ IpAddr::V4(_) if width == 128 && bits >= 96 => {
+                Some(Self { address, bits: bits - 96 })
+            }
+            _ => Some(Self { address, bits }),
+        }
     }
 
     fn holds(&self, address: IpAddr) -> bool {
@@ -189,11 +202,18 @@ impl Condition {
         let Ok(key) = self.key else { return closed };
         let fact = facts.fact(key);
         if let Test::Null(wanted) = &self.test {
-            return wanted.contains(&fact.is_none_or(|fact| fact.is_empty()));
+            let is_null = match &fact {
+                Fact::Absent => true,
+                Fact::Value(text) => text.is_empty(),
+                Fact::Unreadable => false,
+            };
+            return wanted.contains(&is_null);
         }
         match fact {
-            None => self.if_exist,
-            Some(fact) => match self.test.holds(&fact) {
+            Fact::Absent => self.if_exist,
+            Fact::Unreadable => closed,
+            Fact::Value(fact) if fact.len() > FACT_BYTES_MAX => closed,
+            Fact::Value(fact) => match self.test.holds(&fact) {
                 Some(holds) => holds != self.negated,
                 // A number that is none, an address that is none.
                 None => closed,

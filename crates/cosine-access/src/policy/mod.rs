@@ -8,7 +8,7 @@ mod pattern;
 
 use std::fmt;
 
-pub use parse::{POLICY_BYTES_MAX, PolicyError, PolicyKind};
+pub use parse::{POLICY_BYTES_MAX, PolicyError, PolicyKind, WILDCARDS_MAX};
 
 use crate::decide::Ask;
 use crate::{Caller, Resource, Who};
@@ -96,24 +96,72 @@ enum ResourcePattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum OwnerPattern {
     Any,
-    Appid(Pattern),
-    Uin(Pattern),
+    Appid(NumberPattern),
+    Uin(NumberPattern),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum NumberPattern {
+    Exactly(u64),
+    Like(Pattern),
+}
+
+impl NumberPattern {
+    fn new(text: &str) -> Self {
+        match text.parse() {
+            Ok(number) => Self::Exactly(number),
+            Err(_) => Self::Like(Pattern::new(text)),
+        }
+    }
+
+    fn matches(&self, number: u64) -> bool {
+        match self {
+            Self::Exactly(wanted) => *wanted == number,
+            Self::Like(pattern) => pattern.matches(&number.to_string()),
+        }
+    }
+}
+
+/// What a policy has to say to an ask: of each kind of say, the first statement that has it, counted
+/// from 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Votes {
+    pub(crate) denies: Says,
+    pub(crate) allows: Says,
+}
+
+/// The first statement for everyone, for the caller by name, and for the account of the caller.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Says {
+    pub(crate) public: Option<usize>,
+    pub(crate) itself: Option<usize>,
+    pub(crate) account: Option<usize>,
+}
+
+impl Says {
+    fn note(&mut self, at: usize, reach: Reach) {
+        let place = match reach {
+            Reach::Public => &mut self.public,
+            Reach::Itself => &mut self.itself,
+            Reach::Account => &mut self.account,
+        };
+        place.get_or_insert(at);
+    }
 }
 
 impl Policy {
-    /// The statements of one effect that have a say, with their places and how they reach the caller.
-    pub(crate) fn fitting<'p>(
-        &'p self,
-        effect: Effect,
-        ask: &'p Ask<'_>,
-    ) -> impl Iterator<Item = (usize, Reach)> + 'p {
-        let of_effect = move |(_, statement): &(usize, &Statement)| statement.effect == effect;
-        self.statements.iter().enumerate().filter(of_effect).filter_map(|(at, statement)| {
-            match statement.fit(ask) {
-                Fit::Fits(reach) => Some((at, reach)),
-                _ => None,
+    /// What it has to say: every statement is looked at once.
+    pub(crate) fn votes(&self, ask: &Ask<'_>) -> Votes {
+        let mut votes = Votes::default();
+        for (at, statement) in self.statements.iter().enumerate() {
+            if let Fit::Fits(reach) = statement.fit(ask) {
+                match statement.effect {
+                    Effect::Allow => votes.allows.note(at, reach),
+                    Effect::Deny => votes.denies.note(at, reach),
+                }
             }
-        })
+        }
+        votes
     }
 
     /// The statements, for one who wants to know about each.
@@ -144,9 +192,10 @@ impl Policy {
 impl Statement {
     pub(crate) fn fit(&self, ask: &Ask<'_>) -> Fit {
         let Some(reach) = self.reach(ask.caller) else { return Fit::OtherPrincipal };
+        // What tells most statements apart comes first.
         let action = |pattern: &ActionPattern| {
-            pattern.service.matches(ask.action.service)
-                && ask.action.names.iter().any(|name| pattern.name.matches(name))
+            ask.action.names.iter().any(|name| pattern.name.matches(name))
+                && pattern.service.matches(ask.action.service)
         };
         if !self.actions.iter().any(action) {
             return Fit::OtherAction;
@@ -210,14 +259,14 @@ impl Principal {
 impl ResourcePattern {
     fn matches(&self, resource: &Resource<'_>) -> bool {
         let Self::SixParts { service, region, owner, name } = self else { return true };
-        service.matches(resource.service)
+        (name.matches(resource.name) || resource.list_of.is_some_and(|of| name.matches(of)))
+            && service.matches(resource.service)
             && (resource.region.is_empty() || region.matches(resource.region))
             && match owner {
                 OwnerPattern::Any => true,
-                OwnerPattern::Appid(pattern) => pattern.matches(&resource.owner.appid.to_string()),
-                OwnerPattern::Uin(pattern) => pattern.matches(&resource.owner.uin.to_string()),
+                OwnerPattern::Appid(pattern) => pattern.matches(resource.owner.appid),
+                OwnerPattern::Uin(pattern) => pattern.matches(resource.owner.uin),
             }
-            && name.matches(resource.name)
     }
 }
 

@@ -3,14 +3,21 @@
 //! What is not understood is refused: a member that is ignored would make a policy mean something else.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::condition::Condition;
 use super::json::Json;
 use super::pattern::Pattern;
-use super::{ActionPattern, Effect, OwnerPattern, Policy, Principal, ResourcePattern, Statement};
+use super::{
+    ActionPattern, Effect, NumberPattern, OwnerPattern, Policy, Principal, ResourcePattern,
+    Statement,
+};
 
 /// A policy holds at most this many bytes.
 pub const POLICY_BYTES_MAX: usize = 20 << 10;
+
+/// And this many `*`: each is one search through a name of at most a kilobyte.
+pub const WILDCARDS_MAX: usize = 1000;
 
 /// What a policy is attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +50,9 @@ impl Policy {
     pub fn parse(text: &str, kind: PolicyKind) -> Result<Self, PolicyError> {
         if text.len() > POLICY_BYTES_MAX {
             return wrong("policy", "it is larger than 20 KiB");
+        }
+        if text.bytes().filter(|byte| *byte == b'*').count() > WILDCARDS_MAX {
+            return wrong("policy", "it has more than 1000 wildcards");
         }
         let json: Json = match serde_json::from_str(text) {
             Ok(json) => json,
@@ -169,7 +179,12 @@ fn texts(json: Option<Json>, at: &str) -> Result<Vec<String>, PolicyError> {
         },
         other => wrong(format!("{at}[{n}]"), format!("it is {}, not text", other.kind())),
     };
-    list.into_iter().enumerate().map(text).collect()
+    let mut texts: Vec<String> =
+        list.into_iter().enumerate().map(text).collect::<Result<_, _>>()?;
+    // Said twice is said once.
+    let mut seen = HashSet::new();
+    texts.retain(|text| seen.insert(text.clone()));
+    Ok(texts)
 }
 
 fn each<T>(
@@ -261,8 +276,8 @@ fn resource(text: &str) -> Result<ResourcePattern, String> {
     let or_any = |part: &str| Pattern::new(if part.is_empty() { "*" } else { part });
     let owner = match owner.split_once('/') {
         None if owner.is_empty() || owner == "*" => OwnerPattern::Any,
-        Some(("uid", appid)) => OwnerPattern::Appid(Pattern::new(appid)),
-        Some(("uin", uin)) => OwnerPattern::Uin(Pattern::new(uin)),
+        Some(("uid", appid)) => OwnerPattern::Appid(NumberPattern::new(appid)),
+        Some(("uin", uin)) => OwnerPattern::Uin(NumberPattern::new(uin)),
         _ => return Err(no_resource()),
     };
     let name = match service {
@@ -296,7 +311,7 @@ fn bucket_and_key(name: &str) -> Cow<'_, str> {
             let bucket = host.split('.').next().unwrap_or(host);
             Cow::Owned(format!("{bucket}/{key}"))
         }
-        None if !name.ends_with('*') => Cow::Owned(format!("{name}/")),
+        None if !name.contains('*') => Cow::Owned(format!("{name}/")),
         _ => Cow::Borrowed(name),
     }
 }
@@ -309,6 +324,12 @@ fn conditions(json: Json, at: &str) -> Result<Vec<Condition>, PolicyError> {
         let Json::Object(keys) = keys else {
             return wrong(at, format!("it is {}, not an object of keys", keys.kind()));
         };
+        let twice = |(at, (key, _)): (usize, &(String, Json))| {
+            keys.iter().take(at).any(|(other, _)| other == key)
+        };
+        if keys.iter().enumerate().any(twice) {
+            return wrong(at, "it names a key twice");
+        }
         if keys.is_empty() {
             return wrong(at, "it names no key");
         }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use cosine_access::{
-    Account, AclNeed, Action, Ask, BucketAcl, Caller, Decision, Facts, Grant, Grantee, Identity,
-    Key, ObjectAcl, Policy, PolicyKind, Resource, Rules, Session, Who, decide,
+    Account, AclNeed, Action, Ask, BucketAcl, Caller, Decision, Fact, Facts, Grant, Grantee,
+    Identity, Key, ObjectAcl, Policy, PolicyKind, Resource, Rules, Session, Who, decide,
 };
 
 pub const OWNER: Account = Account { appid: 1, uin: 100 };
@@ -32,15 +32,16 @@ pub fn action(name: &str) -> Action {
 pub struct Here;
 
 impl Facts for Here {
-    fn fact(&self, key: Key) -> Option<Cow<'_, str>> {
-        match key {
+    fn fact(&self, key: Key) -> Fact<'_> {
+        let value: Option<Cow<'_, str>> = match key {
             Key::Ip => Some("10.0.0.1".into()),
             Key::SecureTransport => Some("false".into()),
             Key::CurrentTime => Some("2026-11-27T00:00:00Z".into()),
             Key::ContentLength => Some("1000".into()),
             Key::Prefix => Some("dir/".into()),
             _ => None,
-        }
+        };
+        value.into()
     }
 }
 
@@ -150,7 +151,13 @@ impl Scene {
         decide(&Ask {
             caller: &self.caller,
             action,
-            resource: Resource { service: "cos", region: "r", owner: OWNER, name: NAME },
+            resource: Resource {
+                service: "cos",
+                region: "r",
+                owner: OWNER,
+                name: NAME,
+                list_of: None,
+            },
             facts: &Here,
             rules: Rules {
                 policy: self.policy.as_deref(),

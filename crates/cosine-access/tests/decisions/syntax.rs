@@ -1,7 +1,8 @@
 //! Policies as they are written.
 
 use cosine_access::{
-    AclNeed, Action, Ask, NoFacts, POLICY_BYTES_MAX, Policy, PolicyKind, Resource, Rules, decide,
+    AclNeed, Action, Ask, Fact, Facts, Key, NoFacts, POLICY_BYTES_MAX, Policy, PolicyKind,
+    Resource, Rules, WILDCARDS_MAX, decide,
 };
 
 use crate::scene::{Here, OWNER, caller};
@@ -78,6 +79,14 @@ fn a_malformed_policy_is_told_what_is_wrong_and_where() {
     for (text, what) in table {
         assert_eq!(parse(text, PolicyKind::Resource).unwrap_err(), what, "{text}");
     }
+    let twice = with(r#","condition":{"ip_equal":{"qcs:ip":"10.0.0.1","qcs:ip":"10.0.0.2"}}"#);
+    let what = "statement[0].condition.ip_equal: it names a key twice";
+    assert_eq!(parse(&twice, PolicyKind::Resource).unwrap_err(), what);
+    let stars = with(&format!(r#","sid":"{}""#, "*a".repeat(WILDCARDS_MAX)));
+    assert_eq!(
+        parse(&stars, PolicyKind::Resource).unwrap_err(),
+        "policy: it has more than 1000 wildcards"
+    );
     let large = with(&format!(r#","sid":"{}""#, "x".repeat(POLICY_BYTES_MAX)));
     assert_eq!(
         parse(&large, PolicyKind::Resource).unwrap_err(),
@@ -94,7 +103,7 @@ fn get_object(text: &str, name: &str) -> bool {
     let ask = Ask {
         caller: &caller("other", "", None),
         action: Action::cos(&["GetObject"], AclNeed::ObjectRead),
-        resource: Resource { service: "cos", region: "ap-x", owner: OWNER, name },
+        resource: Resource { service: "cos", region: "ap-x", owner: OWNER, name, list_of: None },
         facts: &NoFacts,
         rules: Rules { policy: Some(&policy), ..Rules::default() },
     };
@@ -120,6 +129,8 @@ fn every_spelling() {
         ("qcs::cos:ap-x:uid/1:prefix//1/b/*", true),
         ("qcs::cos:ap-x:uid/1:b-1.cos.ap-x.myqcloud.com/*", true),
         ("qcs::cos:ap-x:uid/1:b-1*", true),
+        ("qcs::cos:ap-x:uid/1:*k", true),
+        ("qcs::cos:ap-x:uid/1*:b-1/*", true),
         ("qcs::cos:ap-y:uid/1:b-1/*", false),
         ("qcs::cos:ap-x:uid/2:b-1/*", false),
         ("qcs::cos:ap-x:uin/1:b-1/*", false),
@@ -169,6 +180,8 @@ fn every_operator() {
         ("bool_equal", "cos:secure-transport", r#""True""#, false),
         ("ip_equal", "qcs:ip", r#"["192.168.0.0/16","10.0.0.1"]"#, true),
         ("ip_equal", "qcs:ip", r#""::/0""#, false),
+        ("ip_equal", "qcs:ip", r#""::ffff:10.0.0.0/104""#, true),
+        ("ip_not_equal", "qcs:ip", r#""::ffff:10.0.0.1""#, false),
         ("ip_not_equal", "qcs:ip", r#""10.0.0.0/30""#, false),
         ("null_equal", "cos:versionid", r#""true""#, true),
         ("null_equal", "cos:prefix", r#""true""#, false),
@@ -187,10 +200,57 @@ fn every_operator() {
         let ask = Ask {
             caller: &caller("anonymous", "", None),
             action: Action::cos(&["GetObject"], AclNeed::ObjectRead),
-            resource: Resource { service: "cos", region: "r", owner: OWNER, name: "b-1/k" },
+            resource: Resource {
+                service: "cos",
+                region: "r",
+                owner: OWNER,
+                name: "b-1/k",
+                list_of: None,
+            },
             facts: &Here,
             rules: Rules { policy: Some(&policy), ..Rules::default() },
         };
         assert_eq!(decide(&ask).allowed, holds, "{operator} {key} {values}");
+    }
+}
+
+/// What nobody can read, and what is too long to be looked at, is taken the safe way.
+#[test]
+fn what_cannot_be_read_fails_closed() {
+    struct Odd(Fact<'static>);
+    impl Facts for Odd {
+        fn fact(&self, _: Key) -> Fact<'_> {
+            self.0.clone()
+        }
+    }
+    let long = Fact::Value("a".repeat(1025).into());
+    for (fact, read) in [(Fact::Value("a".into()), true), (long, false), (Fact::Unreadable, false)]
+    {
+        let facts = Odd(fact);
+        let decided = |effect: &str, operator: &str| {
+            let text = format!(
+                r#"{{"statement":[{{"effect":"allow","principal":"*","action":"*","resource":"*"}},
+                   {{"effect":"{effect}","principal":"*","action":"*","resource":"*",
+                   "condition":{{"{operator}":{{"cos:content-type":"a*"}}}}}}]}}"#
+            );
+            let policy = Policy::parse(&text, PolicyKind::Resource).unwrap();
+            let ask = Ask {
+                caller: &caller("anonymous", "", None),
+                action: Action::cos(&["GetObject"], AclNeed::ObjectRead),
+                resource: Resource {
+                    service: "cos",
+                    region: "r",
+                    owner: OWNER,
+                    name: "b-1/k",
+                    list_of: None,
+                },
+                facts: &facts,
+                rules: Rules { policy: Some(&policy), ..Rules::default() },
+            };
+            decide(&ask).allowed
+        };
+        assert!(!decided("deny", "string_like"));
+        assert_eq!(decided("deny", "string_not_like"), read);
+        assert_eq!(decided("deny", "string_not_like_if_exist"), read);
     }
 }

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use cosine_access::{Action, Ask, Caller, Facts, Key, Resource, Rules, explain as explain_ask};
+use cosine_access::{
+    Action, Ask, Caller, Fact, Facts, Key, Resource, Rules, explain as explain_ask,
+};
 use cosine_store::{BucketName, Error, Holder, ObjectKey};
 use cosine_wire::{ApiError, Code};
 use serde_json::{Value, json};
@@ -18,9 +20,9 @@ use crate::operation::TABLE;
 struct Supposed(HashMap<String, String>);
 
 impl Facts for Supposed {
-    fn fact(&self, key: Key) -> Option<Cow<'_, str>> {
-        let value = key.names().iter().find_map(|name| self.0.get(*name))?;
-        Some(Cow::Borrowed(value))
+    fn fact(&self, key: Key) -> Fact<'_> {
+        let value = key.names().iter().find_map(|name| self.0.get(*name));
+        value.map(|value| Cow::Borrowed(value.as_str())).into()
     }
 }
 
@@ -56,6 +58,7 @@ pub async fn explain(api: &Api, params: &Params) -> Result<Value, ApiError> {
             region: bucket.region(),
             owner: api.directory.owner(bucket.name().appid()).await?,
             name: &name,
+            list_of: None,
         },
         facts: &supposed(params)?,
         rules: Rules {
@@ -99,7 +102,11 @@ async fn caller(api: &Api, params: &Params) -> Result<Caller, ApiError> {
         }
         (None, Err(_)) => return Err(Code::NoSuchEntity.into()),
     };
-    let identity = api.directory.identity(&holder).await?.ok_or(Code::NoSuchEntity)?;
+    // An account learns nothing of others' users.
+    if !params.is_operator && holder.appid != own.appid {
+        return Err(Code::NoSuchEntity.into());
+    }
+    let (identity, _) = api.directory.identity(&holder).await?.ok_or(Code::NoSuchEntity)?;
     Ok(Caller::Known(identity.into()))
 }
 

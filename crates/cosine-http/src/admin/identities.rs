@@ -164,7 +164,9 @@ async fn holder(api: &Api, params: &Params) -> Result<Holder, ApiError> {
 fn name(params: &Params) -> Result<&str, ApiError> {
     let name = params.need("name")?;
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.@-".contains(&b);
-    match (1..=IDENTITY_NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed) {
+    let is_free = name != "anonymous";
+    let fits = (1..=IDENTITY_NAME_BYTES_MAX).contains(&name.len());
+    match is_free && fits && name.bytes().all(allowed) {
         true => Ok(name),
         false => Err(invalid("name is 1 to 64 letters, digits and _.@-".to_owned())),
     }

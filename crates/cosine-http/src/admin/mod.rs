@@ -118,9 +118,18 @@ struct Params {
     members: Map<String, Value>,
     /// The account that it is about.
     appid: u64,
+    /// Whether who asks has the root credential.
+    is_operator: bool,
 }
 
 impl Params {
+    /// Whom or what it is about, for the record.
+    fn subject(&self) -> String {
+        let names = ["appid", "uin", "name", "secret_id", "user", "action", "resource"];
+        let shown = |name: &&str| Some(format!("{name}={}", self.members.get(*name)?));
+        names.iter().filter_map(shown).collect::<Vec<_>>().join(" ")
+    }
+
     fn text(&self, name: &str) -> Result<Option<&str>, ApiError> {
         match self.members.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -157,27 +166,33 @@ pub fn is_admin_header(name: &str) -> bool {
 /// Does what is asked.
 pub async fn run(api: &Api, row: &Row, request: Asked) -> Result<Reply, ApiError> {
     let Asked { asked, caller, head, mut body } = request;
-    let permitted = permit(api, row, &caller);
-    let (allowed, reason) = match &permitted {
-        Ok(_) => (true, "administration".to_owned()),
-        Err(error) => (false, error.to_string()),
+    let mut subject = String::new();
+    let answered = async {
+        // The body first: who may ask is looked at when everything is there.
+        let body = body.collect(BODY_BYTES_MAX, Code::EntityTooLarge).await?;
+        let own = permit(api, row, &caller)?;
+        let params = read(&head, &body, own)?;
+        subject = params.subject();
+        answer(api, row.command, &head, &params).await
+    }
+    .await;
+    let reason = match &answered {
+        Ok(_) => "done".to_owned(),
+        Err(error) => error.to_string(),
     };
-    if row.method != Method::GET || !allowed {
+    if row.method != Method::GET || answered.is_err() {
         api.audit.record(Event {
             request_id: &asked.id,
             at: asked.at,
             ip: asked.client.ip,
             who: &caller,
             action: row.path,
-            resource: "",
-            allowed,
+            resource: &subject,
+            allowed: answered.is_ok(),
             reason: &reason,
         });
     }
-    let own = permitted?;
-    let body = body.collect(BODY_BYTES_MAX, Code::EntityTooLarge).await?;
-    let params = read(&head, &body, own)?;
-    let answer = answer(api, row.command, &head, &params).await?;
+    let answer = answered?;
     let json = HeaderValue::from_static("application/json");
     Ok(Reply::text(StatusCode::OK, format!("{answer}\n")).with(header::CONTENT_TYPE, json))
 }
@@ -197,8 +212,11 @@ fn permit(api: &Api, row: &Row, caller: &Caller) -> Result<Option<u64>, ApiError
 }
 
 fn read(head: &Head, body: &[u8], own: Option<u64>) -> Result<Params, ApiError> {
-    if body.is_empty() {
-        return Ok(Params { members: Map::new(), appid: own.unwrap_or_default() });
+    // What is asked of accounts stands in a body, and an empty one is signed as well.
+    let has_digest = head.headers.contains_key(CONTENT_SHA256);
+    if body.is_empty() && !has_digest {
+        let (appid, is_operator) = (own.unwrap_or_default(), own.is_none());
+        return Ok(Params { members: Map::new(), appid, is_operator });
     }
     let digest = hex(digest::digest(&digest::SHA256, body).as_ref());
     let signed = head.headers.get(CONTENT_SHA256);
@@ -212,7 +230,10 @@ fn read(head: &Head, body: &[u8], own: Option<u64>) -> Result<Params, ApiError> 
     let asked = members.get("appid").and_then(Value::as_u64);
     match (own, asked) {
         (Some(own), Some(asked)) if own != asked => Err(Code::AccessDenied.into()),
-        (own, asked) => Ok(Params { appid: own.or(asked).unwrap_or_default(), members }),
+        (own, asked) => {
+            let (appid, is_operator) = (own.or(asked).unwrap_or_default(), own.is_none());
+            Ok(Params { members, appid, is_operator })
+        }
     }
 }
 

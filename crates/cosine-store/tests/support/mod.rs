@@ -18,7 +18,13 @@ pub fn owned(
     let ask = Ask {
         caller: &Caller::Known(Identity::root(owner).into()),
         action: Action::cos(&["GetObject"], AclNeed::ObjectRead),
-        resource: Resource { service: "cos", region: bucket.region(), owner, name: &name },
+        resource: Resource {
+            service: "cos",
+            region: bucket.region(),
+            owner,
+            name: &name,
+            list_of: None,
+        },
         facts: &NoFacts,
         rules: Rules::default(),
     };

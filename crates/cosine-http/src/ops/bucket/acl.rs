@@ -14,8 +14,8 @@ use crate::request::Request;
 
 /// Says who may do what with a bucket, in place of all that was said: by headers, or by a body.
 pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
-    let bucket = api.permitted_bucket(&request).await?;
     let body = small_body(&mut request, BODY_BYTES_MAX).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let acl = match says_acl(&request, &body)? {
         true => bucket_acl(&request)?,
         false => {

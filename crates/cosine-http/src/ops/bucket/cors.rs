@@ -12,8 +12,8 @@ use crate::request::Request;
 
 /// Says what pages of other origins may do with a bucket, in place of all that was said.
 pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
-    let bucket = api.permitted_bucket(&request).await?;
     let body = small_body(&mut request, BODY_BYTES_MAX).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let document = CorsConfiguration::parse(&body)?.document();
     api.store.set_bucket_cors(&bucket, Some(document)).await.map_err(store_error)?;
     Ok(Reply::empty(StatusCode::OK))

@@ -24,26 +24,28 @@ const AT_ONCE_MAX: usize = 64;
 /// Deletes up to 1,000 objects; each one is permitted, and succeeds or fails, by itself. Who does not sign
 /// and may not write into the bucket at all learns that at once.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
+    let digest = content_md5(&request)?;
+    let body = request.body.collect(BODY_BYTES_MAX, Code::XMLSizeLimit).await?;
     let region = request.target.region.as_deref();
     let bucket = api.find(request.bucket()?, region).await?;
     if request.caller.is_anonymous() {
         api.permit_key(&request, &bucket, request.action(), "").await?;
     }
-    let digest = content_md5(&request)?.ok_or_else(|| {
+    let digest = digest.ok_or_else(|| {
         let message = "Missing required header for this request: Content-MD5";
         ApiError::new(Code::InvalidRequest, message)
     })?;
-    let body = request.body.collect(BODY_BYTES_MAX, Code::XMLSizeLimit).await?;
     if <[u8; 16]>::from(Md5::digest(&body)) != digest {
         return Err(Code::BadDigest.into());
     }
     let delete = Delete::parse(&body)?;
     let mut asked = Vec::with_capacity(delete.objects.len());
-    for object in delete.objects {
-        let action = deleting(request.action(), object.version_id.is_some());
-        let permitted = api.permit_key(&request, &bucket, action, &object.key).await;
-        asked.push((object, permitted));
+    for object in &delete.objects {
+        let id = object.version_id.as_deref();
+        asked.push((deleting(request.action(), id.is_some()), object.key.as_str(), id));
     }
+    let permitted = api.permit_each(&request, &bucket, asked).await?;
+    let asked = delete.objects.into_iter().zip(permitted).collect();
     let outcomes = delete_all(api, &bucket, asked).await;
     let reply = Reply::xml(delete_result(&outcomes, delete.quiet));
     Ok(reply.holding(request.body.take_share()))

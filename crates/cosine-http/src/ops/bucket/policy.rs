@@ -12,8 +12,8 @@ use crate::request::Request;
 
 /// Gives a bucket a policy, in place of the one that it has.
 pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
-    let bucket = api.permitted_bucket(&request).await?;
     let body = checked_body(&mut request, POLICY_BYTES_MAX as u64, Code::PolicyFull).await?;
+    let bucket = api.permitted_bucket(&request).await?;
     let malformed = |what: String| ApiError::new(Code::MalformedPolicy, what);
     let text = String::from_utf8(body).map_err(|_| malformed("It is not UTF-8.".to_owned()))?;
     Policy::parse(&text, PolicyKind::Resource).map_err(|error| malformed(error.to_string()))?;

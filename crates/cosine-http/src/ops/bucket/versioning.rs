@@ -13,8 +13,9 @@ use crate::request::Request;
 
 /// Has a bucket keep older versions, or no longer.
 pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
+    let body = small_body(&mut request, BODY_BYTES_MAX).await?;
     let bucket = api.permitted_bucket(&request).await?;
-    let enabled = parse(&small_body(&mut request, BODY_BYTES_MAX).await?)?;
+    let enabled = parse(&body)?;
     api.store.set_versioning(&bucket, enabled).await.map_err(store_error)?;
     Ok(Reply::empty(StatusCode::OK))
 }

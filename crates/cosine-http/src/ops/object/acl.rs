@@ -1,7 +1,7 @@
 //! PUT and GET Object acl (436/7748, 436/7744).
 
 use cosine_access::ObjectAcl;
-use cosine_store::VersionId;
+use cosine_store::{Error, VersionId};
 use cosine_wire::header::name;
 use cosine_wire::xml::acl::{BODY_BYTES_MAX, parse};
 use cosine_wire::{ApiError, Code};
@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use crate::Api;
 use crate::acl::{Resource, document, object_acl, of_body, says_acl};
-use crate::authorise::Wanted;
+use crate::authorise::{LOOKS_MAX, Wanted};
 use crate::error::store_error;
 use crate::params::{show_version_id, small_body};
 use crate::reply::Reply;
@@ -17,19 +17,27 @@ use crate::request::Request;
 
 /// Says who may do what with an object, in place of all that was said: by headers, or by a body.
 pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
-    let wanted = Wanted::of(&request, Code::MethodNotAllowed)?;
-    let found = api.readable_version(&request, &wanted).await?;
-    let (id, bucket) = (wanted.id, found.bucket);
     let body = small_body(&mut request, BODY_BYTES_MAX).await?;
-    let acl = match says_acl(&request, &body)? {
-        true => object_acl(&request)?,
-        false => {
-            let owner = api.directory.owner(bucket.name().appid()).await?;
-            ObjectAcl::Grants(of_body(parse(&body)?, owner, Resource::Object)?)
+    let by_headers = says_acl(&request, &body)?;
+    let wanted = Wanted::of(&request, Code::MethodNotAllowed)?;
+    // Who may change the ACL of one version may not change that of the next.
+    for _ in 0..LOOKS_MAX {
+        let found = api.readable_version(&request, &wanted).await?;
+        let owner = api.directory.owner(found.bucket.name().appid()).await?;
+        let acl = match by_headers {
+            true => object_acl(&request)?,
+            false => ObjectAcl::Grants(of_body(parse(&body)?, owner, Resource::Object)?),
+        };
+        let read = (wanted.id, &found.version);
+        match api.store.set_object_acl(&found.bucket, wanted.key, read, &acl).await {
+            Err(Error::Gone) => {}
+            set => {
+                set.map_err(store_error)?;
+                return Ok(naming(Reply::empty(StatusCode::OK), wanted.id));
+            }
         }
-    };
-    api.store.set_object_acl(&bucket, request.key()?, id, &acl).await.map_err(store_error)?;
-    Ok(naming(Reply::empty(StatusCode::OK), id))
+    }
+    Err(store_error(Error::Busy))
 }
 
 /// Says who may do what with an object. Where it has no ACL of its own, its bucket's is in force; the

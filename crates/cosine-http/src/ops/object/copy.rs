@@ -137,7 +137,7 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let copy = PutObjectCopy::parse(api, &request, bucket)?;
     let tags = copy.tags.as_deref().unwrap_or_default();
     api.permit_extras(&request, &copy.bucket, (&copy.acl, tags)).await?;
-    if let Some(remote) = copy.source.remote(api, &request, &copy.bucket).await? {
+    if let Some(remote) = copy.source.remote(api, &request).await? {
         return fetch(api, copy, remote).await;
     }
     for _ in 0..LOOKS_MAX {

@@ -88,7 +88,11 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let key = key.replace("${filename}", &form.filename);
     set_field(&mut form.fields, "key", key.clone());
     request.target.key = Some(ObjectKey::parse(key).map_err(name_error)?);
-    let (least, most) = authenticate(api, &mut request, &form.fields).await?;
+    let known = authenticate(api, &mut request, &form.fields).await;
+    let (least, most) = known.inspect_err(|error| {
+        let name = request.target.key.as_ref().map_or("", ObjectKey::as_str);
+        api.audit.refused(&request, (request.action().name(), name), error);
+    })?;
     form.file.require_length((least, most.min(OBJECT_BYTES_MAX)));
     request.headers = headers(&request, &form.fields)?;
     let bucket = api.permitted_bucket(&request).await?;
@@ -139,6 +143,8 @@ async fn authenticate(
         request.caller = Caller::Known(Arc::clone(&signer.identity));
     }
     let Some(signature) = FormSignature::find(fields)? else {
+        // Nothing covers what the form says: it gives nothing away.
+        require_cover(fields, |_| request.caller.is_anonymous())?;
         return match field(fields, "policy") {
             Some(_) => Err(ApiError::new(Code::AccessDenied, "The policy is not signed.")),
             None => Ok((0, u64::MAX)),
@@ -153,8 +159,34 @@ async fn authenticate(
     signer.require_unexpired(now)?;
     let policy = PostPolicy::parse(&text)?;
     policy.check(fields, request.bucket()?.as_str(), now)?;
+    require_cover(fields, |name| policy.covers(name))?;
     request.caller = Caller::Known(Arc::clone(&signer.identity));
     Ok(policy.length_range())
+}
+
+/// What gives access away has to be what the policy of the form says.
+fn require_cover(
+    fields: &[(String, String)],
+    covers: impl Fn(&str) -> bool,
+) -> Result<(), ApiError> {
+    let gives_away =
+        |name: &str| name == "acl" || name == name::ACL || name.starts_with("x-cos-grant-");
+    let (mut acl, mut uncovered) = (0, None);
+    for (name, _) in fields.iter().filter(|(name, _)| gives_away(name)) {
+        acl += usize::from(name == "acl" || name == name::ACL);
+        uncovered = uncovered.or((!covers(name)).then_some(name));
+    }
+    match uncovered {
+        _ if acl > 1 => {
+            let message = "The form says its ACL twice.";
+            Err(ApiError::new(Code::MalformedPOSTRequest, message))
+        }
+        Some(name) => {
+            let message = format!("{name} is not covered by the policy of the form.");
+            Err(ApiError::new(Code::AccessDenied, message))
+        }
+        None => Ok(()),
+    }
 }
 
 fn decode(policy: &str) -> Option<String> {
@@ -199,10 +231,7 @@ fn headers(request: &Request, fields: &[(String, String)]) -> Result<HeaderMap, 
             true => HeaderValue::from_bytes(value.as_bytes()).map_err(invalid)?,
             false => HeaderValue::from_str(value).map_err(invalid)?,
         };
-        if headers.insert(header, value).is_some() {
-            let message = "The form says its ACL twice.";
-            return Err(ApiError::new(Code::MalformedPOSTRequest, message));
-        }
+        headers.insert(header, value);
     }
     Ok(headers)
 }

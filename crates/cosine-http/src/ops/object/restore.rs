@@ -17,9 +17,10 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// Makes an archived object readable for some days, or for some more.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
+    let body = small_body(&mut request, BODY_BYTES_MAX).await?;
     let bucket = api.permitted_bucket(&request).await?;
     let id = version_id(&request)?;
-    let asked = parse(&small_body(&mut request, BODY_BYTES_MAX).await?)?;
+    let asked = parse(&body)?;
     let tier = tier(&asked.tier)?;
     let key = request.key()?;
     let version = api.store.object(&bucket, key, id).await.map_err(store_error)?;

@@ -15,9 +15,9 @@ use crate::request::Request;
 
 /// Gives an object these tags in place of all that it has.
 pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
+    let body = small_body(&mut request, BODY_BYTES_MAX).await?;
     let bucket = api.permitted_bucket(&request).await?;
     let id = tagged(&request, &bucket)?;
-    let body = small_body(&mut request, BODY_BYTES_MAX).await?;
     let tags = parse(&body)?.into_pairs();
     api.store.set_tags(&bucket, request.key()?, id, &tags).await.map_err(store_error)?;
     Ok(naming(Reply::empty(StatusCode::OK), id))

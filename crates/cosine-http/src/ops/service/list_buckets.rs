@@ -1,12 +1,12 @@
 //! GET Service (436/8291): the caller's buckets.
 
-use cosine_access::Account;
 use cosine_store::{Bucket, BucketName};
 use cosine_wire::xml::list_buckets::{Bucket as BucketNode, ListBucketsResult};
 use cosine_wire::{ApiError, Code};
 
 use crate::Api;
 use crate::error::store_error;
+use crate::facts::About;
 use crate::params::page_size;
 use crate::reply::Reply;
 use crate::request::Request;
@@ -15,7 +15,6 @@ use crate::request::Request;
 const PAGE_MAX: usize = 2000;
 
 struct ListBuckets {
-    account: Account,
     region: Option<String>,
     created: Option<Created>,
     marker: Option<BucketName>,
@@ -41,8 +40,6 @@ impl Created {
 
 impl ListBuckets {
     fn parse(request: &Request) -> Result<Self, ApiError> {
-        let identity = request.caller.identity().ok_or(Code::AccessDenied)?;
-        let account = identity.account;
         let param = |name: &str| request.query.get(name).filter(|value| !value.is_empty());
         if param("tagkey").is_some() || param("tagvalue").is_some() {
             return Err(ApiError::new(
@@ -69,7 +66,6 @@ impl ListBuckets {
             })
         });
         Ok(Self {
-            account,
             region: param("region").map(str::to_owned).or(request.target.region.clone()),
             created,
             marker: marker.transpose()?,
@@ -85,9 +81,13 @@ impl ListBuckets {
 
 /// Lists the buckets of the account that signed. Filters are applied before the page is cut.
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
+    // Who does not say who it is asks for nobody's.
+    let own = api.directory.account();
+    let account = request.caller.identity().map_or(own, |identity| identity.account);
+    let appid = account.appid;
+    let about = About::Request;
+    api.permit_beyond(&request, request.action(), (appid, "", ""), about).await?;
     let list = ListBuckets::parse(&request)?;
-    let appid = list.account.appid;
-    api.permit_beyond(&request, request.action(), appid, ("", "")).await?;
     let page = api.store.list_buckets(appid, list.marker.as_ref(), PAGE_MAX).await;
     let mut buckets = page.map_err(store_error)?.buckets;
     buckets.retain(|bucket| list.admits(bucket));
@@ -103,6 +103,6 @@ pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
         .collect();
     let next_marker = nodes.last().filter(|_| truncated).map(|bucket| bucket.name);
     let marker = list.marker.as_ref().map(BucketName::as_str);
-    let result = ListBucketsResult { uin: list.account.uin, buckets: nodes, marker, next_marker };
+    let result = ListBucketsResult { uin: account.uin, buckets: nodes, marker, next_marker };
     Ok(Reply::xml(result.document()))
 }

@@ -15,9 +15,9 @@ use crate::request::Request;
 /// Makes an object of the parts of an upload. No byte moves, so that errors have their ordinary status.
 /// Metadata came with the upload; the Node.js SDK sends it once more, and it says nothing.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
+    let body = small_body(&mut request, BODY_BYTES_MAX).await?;
     let (bucket, upload) = super::find(api, &request).await?;
     let forbid_overwrite = forbid_overwrite(&request)?;
-    let body = small_body(&mut request, BODY_BYTES_MAX).await?;
     let parts = parse(&body)?.into_iter().map(|(number, etag)| (number, digest(&etag))).collect();
     let complete = CompleteRequest { upload, parts, forbid_overwrite };
     let version = api.store.complete_upload(complete).await.map_err(store_error)?;

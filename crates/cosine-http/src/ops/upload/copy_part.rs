@@ -95,7 +95,7 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let (bucket, upload) = super::find(api, &request).await?;
     let source = Source::parse(&request, &api.settings.hosts)?;
     let slice = Slice::parse(&request)?;
-    if let Some(remote) = source.remote(api, &request, &bucket).await? {
+    if let Some(remote) = source.remote(api, &request).await? {
         return fetch(api, (upload, number), (source, slice), remote).await;
     }
     for _ in 0..LOOKS_MAX {
