@@ -1,10 +1,10 @@
 //! From names to resources that the caller may use.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cosine_access::{
-    Account, AclNeed, Action, Ask, BucketAcl, Decision, ObjectAcl, Policy, ReadProof, Resource,
-    Rules, allow_read, decide,
+    Account, AclNeed, Action, Ask, BucketAcl, Decision, ObjectAcl, Policy, ReadProof, Reason,
+    Resource, Rules, allow_read, decide,
 };
 use cosine_store::{
     Bucket, BucketName, CopySource, DeleteMarker, Error, ObjectKey, ObjectKind, Version, VersionId,
@@ -69,8 +69,8 @@ pub struct Found {
 #[derive(Debug)]
 struct BucketRules {
     owner: Account,
-    /// Not read where the owner asks, to whom it says nothing.
-    acl: Option<BucketAcl>,
+    /// Read where nothing else decides.
+    acl: OnceLock<BucketAcl>,
     policy: Option<Arc<Policy>>,
 }
 
@@ -110,7 +110,7 @@ impl Asked<'_> {
             facts: &RequestFacts::new(request, self.about),
             rules: Rules {
                 policy: self.rules.policy.as_deref(),
-                bucket_acl: self.rules.acl.as_ref(),
+                bucket_acl: self.rules.acl.get(),
                 object_acl: self.acl,
                 is_trust: false,
             },
@@ -175,8 +175,9 @@ impl Api {
         action: Action,
         key: &str,
     ) -> Result<(), ApiError> {
-        let rules = &self.rules(request, bucket).await?;
-        self.permit(request, Asked { bucket, rules, action, key, acl: None, about: About::Request })
+        let rules = &self.rules(bucket).await?;
+        let asked = Asked { bucket, rules, action, key, acl: None, about: About::Request };
+        self.permit(request, asked).await
     }
 
     /// Lets the caller do something with each of several objects of a bucket, or not: keys, and the
@@ -190,12 +191,12 @@ impl Api {
         bucket: &Bucket,
         objects: Vec<(Action, &str, Option<&str>)>,
     ) -> Result<Vec<Result<(), ApiError>>, ApiError> {
-        let rules = &self.rules(request, bucket).await?;
+        let rules = &self.rules(bucket).await?;
         let mut permitted = Vec::with_capacity(objects.len());
         for (action, key, id) in objects {
             let about = About::Object(id);
             let asked = Asked { bucket, rules, action, key, acl: None, about };
-            permitted.push(self.permit(request, asked));
+            permitted.push(self.permit(request, asked).await);
             tokio::task::yield_now().await;
         }
         Ok(permitted)
@@ -265,7 +266,7 @@ impl Api {
         wanted: &Wanted<'_>,
     ) -> Result<Found, ApiError> {
         let bucket = self.find(wanted.bucket, wanted.region).await?;
-        let rules = self.rules(request, &bucket).await?;
+        let rules = self.rules(&bucket).await?;
         self.found(request, bucket, rules, wanted).await
     }
 
@@ -336,7 +337,7 @@ impl Api {
         let asked = Asked { bucket: &bucket, rules: &rules, action, key, acl: None, about };
         let missing = match self.store.object(&bucket, wanted.key, wanted.id).await {
             Ok(version) => {
-                self.permit(request, Asked { acl: Some(&version.acl), ..asked })?;
+                self.permit(request, Asked { acl: Some(&version.acl), ..asked }).await?;
                 let key = wanted.key.clone();
                 return Ok(Found { bucket, key, version, rules });
             }
@@ -347,8 +348,8 @@ impl Api {
         };
         // Who could have dealt with it, had it been there, and who may see what is there, learn that it
         // is not.
-        if !asked.decide(request, &asked.name(), decide).allowed {
-            self.permit(request, Asked { action: GET_BUCKET, ..asked })?;
+        if !self.judge(request, asked, &asked.name()).await?.allowed {
+            self.permit(request, Asked { action: GET_BUCKET, ..asked }).await?;
         }
         Err(missing)
     }
@@ -366,25 +367,36 @@ impl Api {
     }
 
     /// Lets the caller do something, or not, and keeps a record of it.
-    fn permit(&self, request: &Request, asked: Asked<'_>) -> Result<(), ApiError> {
+    async fn permit(&self, request: &Request, asked: Asked<'_>) -> Result<(), ApiError> {
         let name = asked.name();
-        let decision = asked.decide(request, &name, decide);
+        let decision = self.judge(request, asked, &name).await?;
         let effect = Effect::of(request, asked.about);
         self.audit.decided(request, (asked.action.name(), &name), &decision, effect);
         if decision.allowed { Ok(()) } else { Err(Code::AccessDenied.into()) }
     }
 
-    async fn rules(&self, request: &Request, bucket: &Bucket) -> Result<BucketRules, ApiError> {
-        let appid = bucket.name().appid();
-        // Temporary credentials of the owner may do what everyone may, whatever they are narrowed to.
-        let owns = request.caller.is_root_of(appid)
-            && request.caller.identity().is_some_and(|identity| identity.session.is_none());
-        let acl = match owns {
-            true => None,
-            false => Some(self.store.bucket_acl(bucket).await.map_err(store_error)?),
-        };
-        let owner = self.directory.owner(appid).await?;
-        Ok(BucketRules { owner, acl, policy: self.directory.policy(bucket).await? })
+    /// Decides. The bucket's ACL can only allow, so it is read where nothing else does.
+    async fn judge(
+        &self,
+        request: &Request,
+        asked: Asked<'_>,
+        name: &str,
+    ) -> Result<Decision, ApiError> {
+        let decision = asked.decide(request, name, decide);
+        let is_final = decision.allowed || matches!(decision.reason, Reason::Denied(..));
+        if is_final || asked.action.acl == AclNeed::Nothing || asked.rules.acl.get().is_some() {
+            return Ok(decision);
+        }
+        let acl = self.store.bucket_acl(asked.bucket).await.map_err(store_error)?;
+        // Nobody else has this one: it is of this request.
+        let _ = asked.rules.acl.set(acl);
+        Ok(asked.decide(request, name, decide))
+    }
+
+    async fn rules(&self, bucket: &Bucket) -> Result<BucketRules, ApiError> {
+        let owner = self.directory.owner(bucket.name().appid()).await?;
+        let policy = self.directory.policy(bucket).await?;
+        Ok(BucketRules { owner, acl: OnceLock::new(), policy })
     }
 }
 

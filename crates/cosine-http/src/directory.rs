@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cosine_access::{Account, Credential, Identity, Policy, PolicyError, PolicyKind, Session, Who};
 use cosine_crypt::StoreKey;
 use cosine_store::{AccessKey, Bucket, Error, Holder, Revision, Store, Uid};
+use cosine_wire::qsign::{Presented, Signed};
 use cosine_wire::{ApiError, Code};
 
 use crate::error::store_error;
@@ -33,9 +34,40 @@ pub struct Signer {
     pub expires: Option<u64>,
     /// The SecretId of the lasting key that it goes back to.
     pub key: String,
+    /// The last sign key, and the times for which it is good: a client signs many requests with one.
+    pub sign_key: SignKey,
+}
+
+/// A sign key that is remembered. It never shows in debug output.
+#[derive(Default)]
+pub struct SignKey(Mutex<Option<(String, String)>>);
+
+impl std::fmt::Debug for SignKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SignKey")
+    }
 }
 
 impl Signer {
+    /// Verifies a signature.
+    ///
+    /// # Errors
+    /// 403 `SignatureDoesNotMatch`.
+    pub fn verify(&self, presented: &Presented, signed: Signed<'_>) -> Result<(), ApiError> {
+        let mut last = self.sign_key.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = last.as_ref().filter(|(times, _)| times == presented.key_time());
+        let sign_key = match known {
+            Some((_, sign_key)) => sign_key.clone(),
+            None => {
+                let sign_key = presented.sign_key(&self.credential.secret_key);
+                *last = Some((presented.key_time().to_owned(), sign_key.clone()));
+                sign_key
+            }
+        };
+        drop(last);
+        presented.verify_with(signed, &sign_key)
+    }
+
     /// Sees to it that temporary credentials have not expired.
     ///
     /// # Errors
@@ -117,6 +149,7 @@ impl Directory {
             credential: root,
             identity: Arc::new(Identity::root(account)),
             expires: None,
+            sign_key: SignKey::default(),
         };
         Self { store, key, root: Arc::new(root), account, memory: Mutex::default() }
     }
@@ -229,7 +262,16 @@ impl Directory {
         };
         let credential = Credential { secret_id: key.secret_id.clone(), secret_key };
         let (identity, key) = (Arc::new(identity), key.secret_id.clone());
-        Ok(Some((Arc::new(Signer { credential, identity, expires: None, key }), weight)))
+        Ok(Some((
+            Arc::new(Signer {
+                credential,
+                identity,
+                expires: None,
+                key,
+                sign_key: SignKey::default(),
+            }),
+            weight,
+        )))
     }
 
     /// Who somebody is now, and how long the text of its policy is.
@@ -289,6 +331,7 @@ impl Directory {
             credential: opened.credential,
             expires: Some(opened.expires),
             key: opened.key,
+            sign_key: SignKey::default(),
         };
         let weight = weight + 2 * token.len();
         let signer = Arc::new(signer);

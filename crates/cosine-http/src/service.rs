@@ -209,14 +209,21 @@ impl Api {
         if head.method == Method::OPTIONS {
             return Ok(Caller::Anonymous);
         }
-        let presented = Presented::find(&head.headers, &head.query);
-        let who = presented.as_ref().ok().and_then(|presented| presented.as_ref());
-        let who = who.map(|presented| presented.secret_id.clone()).unwrap_or_default();
-        let found = match presented {
-            Ok(presented) => self.verify(presented, head, row).await,
-            Err(error) => Err(error),
+        let presented = match is_s3_signed(head) {
+            true => Err(ApiError::new(
+                Code::NotImplemented,
+                "AWS signatures are not implemented yet: sign with q-sign-algorithm=sha1.",
+            )),
+            false => Presented::find(&head.headers, &head.query),
+        };
+        let found = match &presented {
+            Ok(None) => return Ok(Caller::Anonymous),
+            Ok(Some(presented)) => self.verify(presented, head, row).await,
+            Err(error) => Err(error.clone()),
         };
         if let Err(error) = &found {
+            let who = presented.ok().flatten().map(|presented| presented.secret_id);
+            let who = who.unwrap_or_default();
             self.audit.record(Event {
                 request_id: &asked.id,
                 at: asked.at,
@@ -233,17 +240,10 @@ impl Api {
 
     async fn verify(
         &self,
-        presented: Option<Presented>,
+        presented: &Presented,
         head: &Head,
         row: Option<&Row>,
     ) -> Result<Caller, ApiError> {
-        if is_s3_signed(head) {
-            return Err(ApiError::new(
-                Code::NotImplemented,
-                "AWS signatures are not implemented yet: sign with q-sign-algorithm=sha1.",
-            ));
-        }
-        let Some(presented) = presented else { return Ok(Caller::Anonymous) };
         let now = self.clock.now_seconds();
         let signer = self.directory.signer(&presented.secret_id, token(head)).await?;
         presented.check_time(&head.headers, now)?;
@@ -254,8 +254,8 @@ impl Api {
             headers: &head.headers,
             authority: &head.authority,
         };
-        presented.verify(signed, &signer.credential.secret_key)?;
-        require_cover(&presented, head, row)?;
+        signer.verify(presented, signed)?;
+        require_cover(presented, head, row)?;
         signer.require_unexpired(now)?;
         Ok(Caller::Known(Arc::clone(&signer.identity)))
     }

@@ -9,17 +9,26 @@ const KEY: &AsciiSet = &SIGNED.remove(b'/');
 
 /// `UrlEncode` of the signature algorithm: upper-case hex, space as `%20`, `/` as `%2F`.
 pub fn url_encode(bytes: &[u8]) -> String {
-    percent_encode(bytes, SIGNED).to_string()
+    encode(bytes, SIGNED)
 }
 
 /// Encodes a key for a listing with `encoding-type=url` or for a copy source: `/` stays.
 pub fn encode_key(key: &str) -> String {
-    percent_encode(key.as_bytes(), KEY).to_string()
+    encode(key.as_bytes(), KEY)
+}
+
+fn encode(bytes: &[u8], set: &'static AsciiSet) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    percent_encode(bytes, set).for_each(|piece| text.push_str(piece));
+    text
 }
 
 /// Decodes exactly once. `None` where a `%` is not followed by two hex digits: such text was not
 /// encoded by anyone who meant it.
 pub fn percent_decode(text: &[u8]) -> Option<Vec<u8>> {
+    if !text.contains(&b'%') {
+        return Some(text.to_vec());
+    }
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(&byte) = rest.next() {
@@ -39,10 +48,14 @@ fn hex_digit(byte: u8) -> Option<u8> {
 
 /// Lower-case hex of `bytes`.
 pub fn hex(bytes: &[u8]) -> String {
-    const DIGITS: [char; 16] =
-        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let digit =
+        |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' - 10 + nibble });
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
+    }
+    text
 }
 
 #[cfg(test)]

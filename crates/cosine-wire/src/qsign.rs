@@ -94,7 +94,7 @@ impl Presented {
             return Self::parse(sign).map(Some);
         }
         if query.has("q-signature") || query.has("q-sign-algorithm") {
-            return Self::build(|key| query.get(key).map(str::to_owned)).map(Some);
+            return Self::build(|key| query.get(key).map(Cow::Borrowed)).map(Some);
         }
         Ok(None)
     }
@@ -104,23 +104,29 @@ impl Presented {
         if text.len() > AUTHORIZATION_BYTES_MAX {
             return Err(too_long());
         }
-        let pairs: Vec<(&str, &str)> =
-            text.split('&').filter_map(|pair| pair.trim().split_once('=')).collect();
+        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(8);
+        pairs.extend(text.split('&').filter_map(|pair| pair.trim().split_once('=')));
         let get = |key: &str| {
-            let (_, value) = pairs.iter().find(|(k, _)| *k == key)?;
-            String::from_utf8(percent_decode(value.as_bytes())?).ok()
+            let &(_, value) = pairs.iter().find(|(k, _)| *k == key)?;
+            if !value.contains('%') {
+                return Some(Cow::Borrowed(value));
+            }
+            String::from_utf8(percent_decode(value.as_bytes())?).ok().map(Cow::Owned)
         };
         // The header list of data-processing requests is percent-encoded within itself, so only
         // the separators may be undone here; no other part holds a `%`. A `;` within a name was
         // made lower-case with it, `%3b`.
         let raw = |key: &str| {
-            let (_, value) = pairs.iter().find(|(k, _)| *k == key)?;
-            Some(value.replace("%3B", ";"))
+            let &(_, value) = pairs.iter().find(|(k, _)| *k == key)?;
+            match value.contains("%3B") {
+                true => Some(Cow::Owned(value.replace("%3B", ";"))),
+                false => Some(Cow::Borrowed(value)),
+            }
         };
         Self::build(|key| if key.ends_with("-list") { raw(key) } else { get(key) })
     }
 
-    fn build(get: impl Fn(&str) -> Option<String>) -> Result<Self, ApiError> {
+    fn build<'t>(get: impl Fn(&str) -> Option<Cow<'t, str>>) -> Result<Self, ApiError> {
         let need =
             |key: &str| get(key).ok_or_else(|| denied(format!("The signature lacks {key}.")));
         if need("q-sign-algorithm")? != "sha1" {
@@ -142,12 +148,12 @@ impl Presented {
             Ok::<_, ApiError>(names)
         };
         Ok(Self {
-            secret_id: need("q-ak")?,
+            secret_id: need("q-ak")?.into_owned(),
             sign_time: window("q-sign-time")?,
             key_time: window("q-key-time")?,
             header_list: list("q-header-list")?,
             param_list: list("q-url-param-list")?,
-            signature: need("q-signature")?,
+            signature: need("q-signature")?.into_owned(),
         })
     }
 
@@ -177,17 +183,34 @@ impl Presented {
     /// # Errors
     /// 403 `SignatureDoesNotMatch`, with what the server signed.
     pub fn verify(&self, signed: Signed<'_>, secret_key: &str) -> Result<(), ApiError> {
-        let sign_key = hmac_sha1(secret_key.as_bytes(), self.key_time.text.as_bytes());
-        let mut hosts = vec![signed.authority, without_port(signed.authority)];
-        hosts.dedup();
-        let mut times = vec![&self.key_time, &self.sign_time];
-        times.dedup();
-        for host in &hosts {
+        self.verify_with(signed, &self.sign_key(secret_key))
+    }
+
+    /// The times for which a sign key is good, as they stand in the signature.
+    pub fn key_time(&self) -> &str {
+        &self.key_time.text
+    }
+
+    /// The key that a secret gives for the times of the signature. It serves for all signatures of these
+    /// times.
+    pub fn sign_key(&self, secret_key: &str) -> String {
+        hmac_sha1(secret_key.as_bytes(), self.key_time.text.as_bytes())
+    }
+
+    /// The same as [`verify`](Self::verify), with the sign key.
+    ///
+    /// # Errors
+    /// 403 `SignatureDoesNotMatch`, with what the server signed.
+    pub fn verify_with(&self, signed: Signed<'_>, sign_key: &str) -> Result<(), ApiError> {
+        let sign_key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, sign_key.as_bytes());
+        let bare = Some(without_port(signed.authority)).filter(|bare| *bare != signed.authority);
+        let other = Some(&self.sign_time).filter(|time| **time != self.key_time);
+        for host in [Some(signed.authority), bare].into_iter().flatten() {
             let Some(http_string) = self.http_string(signed, host, Show::Everything) else { break };
             let digest = sha1(http_string.as_bytes());
-            for time in &times {
-                let signature =
-                    hmac_sha1(sign_key.as_bytes(), string_to_sign(time, &digest).as_bytes());
+            for time in [Some(&self.key_time), other].into_iter().flatten() {
+                let tag = hmac::sign(&sign_key, string_to_sign(time, &digest).as_bytes());
+                let signature = hex(tag.as_ref());
                 let presented = self.signature.as_bytes();
                 if constant_time::verify_slices_are_equal(signature.as_bytes(), presented).is_ok() {
                     return Ok(());
@@ -243,7 +266,7 @@ impl Presented {
         let path = String::from_utf8_lossy(signed.path);
         let params = listed_params(signed.query, &self.param_list, show)?;
         let headers = listed_headers(signed.headers, host, &self.header_list, show)?;
-        Some(format!("{method}\n{path}\n{params}\n{headers}\n"))
+        Some([&method, "\n", &path, "\n", &params, "\n", &headers, "\n"].concat())
     }
 }
 
@@ -297,12 +320,15 @@ fn encode_name(name: &str) -> String {
 }
 
 fn string_to_sign(time: &TimeWindow, digest: &str) -> String {
-    format!("sha1\n{}\n{digest}\n", time.text)
+    ["sha1\n", &time.text, "\n", digest, "\n"].concat()
 }
 
 /// The parameters that the list names, in any spelling of their case. The parameters of the signature
 /// itself are never among them.
 fn listed_params(query: &Query, list: &[String], show: Show) -> Option<String> {
+    if list.is_empty() {
+        return Some(String::new());
+    }
     let mut present: HashMap<String, Vec<&str>> = HashMap::new();
     for (name, value) in query.iter().filter(|(name, _)| !is_signature_param(name)) {
         present.entry(encode_name(name)).or_default().push(value);
@@ -363,8 +389,11 @@ fn is_secret(header: &str) -> bool {
 
 fn join_sorted(mut pairs: Vec<(String, String)>) -> String {
     pairs.sort_unstable();
-    let joined: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    joined.join("&")
+    let mut joined = String::new();
+    for (at, (key, value)) in pairs.iter().enumerate() {
+        joined.extend([if at > 0 { "&" } else { "" }, key, "=", value]);
+    }
+    joined
 }
 
 /// HMAC-SHA1 as lower-case hex. The inner key of the algorithm is the hex text, not the 20 bytes.

@@ -77,7 +77,7 @@ impl Policy {
         members.end()?;
         let read = |(at, json)| statement(json, &format!("statement[{at}]"), &everyones, kind);
         let statements = statements.into_iter().enumerate().map(read).collect::<Result<_, _>>()?;
-        Ok(Self { statements })
+        Ok(Self::new(statements))
     }
 }
 

@@ -39,6 +39,11 @@ impl Pattern {
         Self { front, rest }
     }
 
+    /// What every text begins with that it fits.
+    pub fn front(&self) -> &str {
+        &self.front
+    }
+
     /// Whether it fits the whole of a text.
     pub fn matches(&self, text: &str) -> bool {
         let Some(rest) = &self.rest else { return self.front == text };

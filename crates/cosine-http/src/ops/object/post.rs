@@ -138,7 +138,7 @@ async fn authenticate(
             headers: &request.headers,
             authority: &request.authority,
         };
-        presented.verify(signed, &signer.credential.secret_key)?;
+        signer.verify(&presented, signed)?;
         signer.require_unexpired(now)?;
         request.caller = Caller::Known(Arc::clone(&signer.identity));
     }
