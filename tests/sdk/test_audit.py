@@ -50,6 +50,7 @@ def test_refusals_and_changes_are_kept_and_reads_are_not(tmp_path: Path) -> None
     server.send("PUT", "/k", bucket=BUCKET, body=b"x").expect(200)
     server.send("GET", "/k", bucket=BUCKET).expect(200)
     user = make_user(server, allow("*"), deny("GetObject", f"{BUCKET}/k"))
+    name = next(one["name"] for one in server.admin("user", "list")["users"])
     server.send("GET", "/k", bucket=BUCKET, who=user).expect(403)
     server.send("GET", "/k", bucket=BUCKET, auth=None).expect(403)
     server.send("GET", "/k", bucket=BUCKET, who=Who(user.secret_id, "wrong")).expect(403)
@@ -65,7 +66,8 @@ def test_refusals_and_changes_are_kept_and_reads_are_not(tmp_path: Path) -> None
     assert seen == [
         (root, "PutBucket", f"{BUCKET}/", True, "owner"),
         (root, "PutObject", f"{BUCKET}/k", True, "owner"),
-        (root, "/-/admin/user/add", "", True, "administration"),
+        (root, "/-/admin/user/add", f'appid={APPID} name="{name}"', True, "done"),
+        (root, "/-/admin/user/list", "", True, "done"),
         (uin, "GetObject", f"{BUCKET}/k", False, "denied by statement 1 of the user's policy"),
         ("anonymous", "GetObject", f"{BUCKET}/k", False, "nothing allows it"),
         (f"unverified {user.secret_id}", "GET", host, False, "SignatureDoesNotMatch"),

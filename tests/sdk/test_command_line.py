@@ -322,7 +322,7 @@ def test_sign_takes_the_decoded_path(tmp_path: Path) -> None:
         url = f"http://{cosine.address}/{name}/a%20key/%E8%85%BE%25.txt"
         script = f"""
             put="$("$COSINE" sign PUT '/{name}/a key/腾%.txt')"
-            get="$("$COSINE" sign GET '/{name}/a key/腾%.txt')"
+            get="$("$COSINE" sign GET '/{name}/a key/腾%.txt' --query response-content-type=a/b)"
             {CURL} -X PUT -d hello -H "Authorization: $put" {url}
             {CURL} -H "Authorization: $get" '{url}?response-content-type=a/b'
         """

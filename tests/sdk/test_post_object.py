@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from harness import SECRET_ID, SECRET_KEY, Answer, Server, Who, bucket_host, crc64, quoted_md5
+from harness import SECRET_ID, SECRET_KEY, Answer, Server, Who, authorization, bucket_host, crc64, quoted_md5
 from people import allow, make_user
 from test_sts import token_for
 
@@ -256,3 +256,33 @@ def test_a_large_form_takes_little_memory(server: Server, bucket: str) -> None:
     post(server, bucket, [("key", "k"), *signed(OWNER), ("file", ("f", data))]).expect(204)
     assert server.peak_memory() - before < 24 << 20
     assert server.send("HEAD", "/k", bucket=bucket).headers["x-cos-hash-crc64ecma"] == str(crc64(data))
+
+
+def test_what_gives_access_away_is_in_the_policy(server: Server, bucket: str) -> None:
+    """Who holds a signed form adds no ACL to it; nor does a signature that covers no field at all."""
+    file = ("file", ("f", DATA))
+    everyone = 'id="qcs::cam::anyone:anyone"'
+    for field in [("acl", "public-read"), ("x-cos-acl", "public-read"), ("x-cos-grant-full-control", everyone)]:
+        fields = [("key", "k"), field, *signed(OWNER, ["starts-with", "$key", ""]), file]
+        post(server, bucket, fields).expect(403, "AccessDenied")
+        old = authorization("POST", "/", headers={"host": bucket_host(bucket)})
+        post(server, bucket, [("key", "k"), field, ("Signature", old), file]).expect(403, "AccessDenied")
+        headers, body = form([("key", "k"), field, file])
+        sent = server.send("POST", bucket=bucket, headers=headers, body=body)
+        sent.expect(403, "AccessDenied")
+        assert server.send("HEAD", "/k", bucket=bucket).status == 404
+    both = [("key", "k"), ("acl", ""), ("x-cos-acl", "public-read"), *signed(OWNER, {"acl": ""}), file]
+    post(server, bucket, both).expect(400, "MalformedPOSTRequest")
+    allowed = [("key", "k"), ("x-cos-acl", "public-read"), *signed(OWNER, {"acl": "public-read"}), file]
+    post(server, bucket, allowed).expect(204)
+    assert server.send("GET", "/k", bucket=bucket, auth=None).expect(200).body == DATA
+
+
+def test_the_old_form_of_a_signature(server: Server, bucket: str) -> None:
+    """One field with a whole Authorization, for POST and the path."""
+    file = ("file", ("f", DATA))
+    old = authorization("POST", "/", headers={"host": bucket_host(bucket)})
+    post(server, bucket, [("key", "k"), ("Signature", old), file]).expect(204)
+    assert server.send("GET", "/k", bucket=bucket).body == DATA
+    other = authorization("PUT", "/", headers={"host": bucket_host(bucket)})
+    post(server, bucket, [("key", "l"), ("Signature", other), file]).expect(403, "SignatureDoesNotMatch")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import SECRET_KEY, Answer, body_of, bucket_host, md5_hex, quoted_md5, unique_bucket
+from harness import SECRET_KEY, Answer, authorization, body_of, bucket_host, md5_hex, quoted_md5, unique_bucket
 from program import KEYS, Cosine, serve_arguments
 
 HERE, THERE = "ap-beijing", "ap-shanghai"
@@ -220,6 +220,15 @@ def test_the_credential_of_the_configuration_is_the_owner_s(here: Cosine, there:
     answer = here.send("PUT", "/copy", bucket=mine, region=HERE, headers=headers, auth=None)
     answer.expect(403, "AccessDenied")
     get(here, mine).expect(404, "NoSuchKey")
+    # Nor may another account, into a bucket of its own.
+    other = here.admin("account", "add", "--appid", "1250000055", "--uin", "100000000055")
+    keys = {"secret_id": other["secret_id"], "secret_key": other["secret_key"]}
+    its = f"{mine.split('-')[0]}-1250000055"
+    sign = lambda path, headers: authorization("PUT", path, headers=headers, **keys)
+    host = {"host": bucket_host(its, HERE)}
+    here.send("PUT", bucket=its, region=HERE, auth=sign("/", host)).expect(200)
+    signed = sign("/copy", {**host, **headers})
+    here.send("PUT", "/copy", bucket=its, region=HERE, headers=headers, auth=signed).expect(403, "AccessDenied")
 
 
 def test_no_bucket_is_made_in_another_deployment_s_region(here: Cosine) -> None:

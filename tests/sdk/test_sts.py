@@ -280,3 +280,33 @@ def test_nobody_makes_a_role_for_everyone(server: Server) -> None:
     with in_file(trust) as path:
         refused = server.try_admin("role", "set", "--name", "open", "--trust", path)
     assert refused.returncode != 0 and "MalformedPolicy" in refused.stderr
+
+
+def test_conditions_hold_for_sts_as_well(server: Server) -> None:
+    """A key that is bound to an address makes no tokens elsewhere, and a role is assumed from where it may be."""
+    elsewhere = {"ip_not_equal": {"qcs:ip": "10.0.0.0/8"}}
+    bound = make_user(server, allow("*"), {**deny("*"), "action": ["*"], "condition": elsewhere})
+    made = tc3(server, "GetFederationToken", {"Name": "x", "Policy": policy(allow("*"))}, bound)
+    assert made["Error"]["Code"] == "UnauthorizedOperation"
+    principal = {"principal": {"qcs": [f"qcs::cam::uin/{OWNER}:root"]}}
+    for network, allowed in [("127.0.0.0/8", True), ("10.0.0.0/8", False)]:
+        condition = {"condition": {"ip_equal": {"qcs:ip": network}}}
+        arn = make_role(server, "near", {**principal, **condition}, allow("GetService"))
+        made = tc3(server, "AssumeRole", {"RoleArn": arn, "RoleSessionName": "x"})
+        assert ("Credentials" in made) == allowed, made
+
+
+def test_nothing_outlives_what_it_was_made_with(server: Server) -> None:
+    principal = {"principal": {"qcs": [f"qcs::cam::uin/{OWNER}:root"]}}
+    arn = make_role(server, "chained", principal, allow("GetService"))
+    leave = {"effect": "allow", "action": ["name/sts:AssumeRole"], "resource": ["*"]}
+    short = token_for(server, None, leave, DurationSeconds=600)
+    made = tc3(server, "AssumeRole", {"RoleArn": arn, "RoleSessionName": "x", "DurationSeconds": 43200}, short)
+    assert made["ExpiredTime"] <= time.time() + 600
+
+
+def test_other_accounts_do_not_learn_which_roles_there_are(server: Server) -> None:
+    other = Who.of(server.admin("account", "add", "--appid", 1250000122, "--uin", 100000000122))
+    arn = make_role(server, "hidden", {"principal": {"qcs": [f"qcs::cam::uin/{OWNER}:root"]}}, allow("GetService"))
+    asked = [tc3(server, "AssumeRole", {"RoleArn": name, "RoleSessionName": "x"}, other) for name in (arn, arn + "x")]
+    assert [one["Error"] for one in asked] == [asked[0]["Error"]] * 2

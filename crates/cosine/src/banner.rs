@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use cosine_access::Credential;
 use cosine_kv::embedded::Durability;
+use cosine_wire::query::Query;
 use http::HeaderValue;
 use http::header::HOST;
 
@@ -53,7 +54,8 @@ pub fn print(settings: &Settings, addresses: Addresses, credential: &Credential,
     let host = HeaderValue::try_from(address.to_string());
     let headers = host.map(|host| (HOST, host)).into_iter().collect();
     let window = (now.saturating_sub(60), now + CURL_SECONDS);
-    let authorization = sign::authorization("GET", "/", &headers, credential, window);
+    let authorization =
+        sign::authorization(("GET", "/", &Query::default()), &headers, credential, window);
     let durability = match settings.durability {
         Durability::Sync => "",
         Durability::Os => "Durability: os. What is acknowledged can be lost with the power.\n",

@@ -31,6 +31,9 @@ pub fn command() -> Command {
             Arg::new("path").required(true).value_name("PATH").help("Decoded, such as /b-1/a key."),
         )
         .arg(header)
+        .arg(Arg::new("query").long("query").value_name("QUERY").help(
+            "Parameters to sign, such as acl or versionId=null; those that say what is done must be.",
+        ))
         .args(settings::arguments(Use::Serve))
 }
 
@@ -49,7 +52,10 @@ pub fn run(matches: &ArgMatches) -> Result<(), Error> {
     let text = |name: &str| matches.get_one::<String>(name).map_or("", String::as_str);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let window = (now.saturating_sub(60), now + VALID_SECONDS);
-    let line = authorization(text("method"), text("path"), &headers, &credential, window);
+    let query = Query::parse(text("query"))
+        .ok_or_else(|| Error::Settings("query is not percent-encoded UTF-8".to_owned()))?;
+    let what = (text("method"), text("path"), &query);
+    let line = authorization(what, &headers, &credential, window);
     writeln!(std::io::stdout(), "{line}")
         .map_err(|error| Error::System("cannot print".to_owned(), error))
 }
@@ -62,17 +68,16 @@ fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), Error> {
     parsed.ok_or_else(|| Error::Settings(format!("{text} is not <name>:<value>")))
 }
 
-/// Signs method, path and these headers; parameters and other headers are left free.
+/// Signs method, path, query and these headers; other parameters and headers are left free.
 pub fn authorization(
-    method: &str,
-    path: &str,
+    (method, path, query): (&str, &str, &Query),
     headers: &HeaderMap,
     credential: &Credential,
     window: (u64, u64),
 ) -> String {
     let names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
     let host = headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
-    let (path, query) = (path.as_bytes(), &Query::default());
+    let path = path.as_bytes();
     let signed = Signed { method, path, query, headers, authority: host.unwrap_or_default() };
     qsign::sign(signed, &names, &credential.secret_id, &credential.secret_key, window)
 }
