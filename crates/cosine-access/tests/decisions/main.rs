@@ -5,7 +5,7 @@ mod properties;
 mod scene;
 mod syntax;
 
-use cosine_access::PolicyKind;
+use cosine_access::{Key, PolicyKind};
 use scene::{Scene, action, bucket_acl, caller, object_acl, policy};
 
 /// Who asks, its own policy, its session's, the bucket's, the bucket's ACL, the object's ACL, the action,
@@ -111,8 +111,6 @@ const TABLE: &[Case<'static>] = &[
 ];
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/access.md");
-const BEGIN: &str = "<!-- truth table: made from the tests -->\n";
-const END: &str = "<!-- end of truth table -->";
 
 #[test]
 fn the_truth_table() {
@@ -130,9 +128,14 @@ fn the_truth_table() {
     }
 }
 
-/// `UPDATE_DOCS=1 cargo test` writes the table into the page.
+/// `UPDATE_DOCS=1 cargo test` writes the tables into the page.
 #[test]
-fn the_page_shows_the_truth_table() {
+fn the_page_shows_the_tables() {
+    let mut keys = String::new();
+    for key in Key::ALL {
+        let names: Vec<String> = key.names().iter().map(|name| format!("`{name}`")).collect();
+        keys += &format!("| {} | {} |\n", names.join(", "), key.meaning());
+    }
     let mut table =
         "| who | own policy | session | bucket policy | bucket ACL | object ACL | action | may |\n\
                      | --- | --- | --- | --- | --- | --- | --- | --- |\n"
@@ -145,11 +148,23 @@ fn the_page_shows_the_truth_table() {
         table += &format!("| {} |\n", cells.join(" | "));
     }
     let page = std::fs::read_to_string(PAGE).unwrap();
-    let (head, rest) = page.split_once(BEGIN).expect("the page has no place for the table");
-    let (kept, tail) = rest.split_once(END).expect("the page has no end of the table");
+    let made = place(
+        &place(&page, "condition keys: made from the code", &keys),
+        "truth table: made from the tests",
+        &table,
+    );
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(PAGE, format!("{head}{BEGIN}{table}{END}{tail}")).unwrap();
+        std::fs::write(PAGE, made).unwrap();
         return;
     }
-    assert!(kept == table, "docs/access.md is not the table: UPDATE_DOCS=1 cargo test writes it");
+    assert!(page == made, "docs/access.md is not what is made: UPDATE_DOCS=1 cargo test writes it");
+}
+
+/// A page with a table in the place that is marked for it.
+fn place(page: &str, mark: &str, table: &str) -> String {
+    let begin = format!("<!-- {mark} -->\n");
+    let end = format!("<!-- end of {} -->", mark.split(':').next().unwrap());
+    let (head, rest) = page.split_once(&begin).expect("the page has no place for the table");
+    let (_, tail) = rest.split_once(&end).expect("the page has no end of the table");
+    format!("{head}{begin}{table}{end}{tail}")
 }
