@@ -1,6 +1,6 @@
 //! Records as the first format wrote them: they must open for ever.
 
-use cosine_access::ObjectAcl;
+use cosine_access::{AclPermission, Grant, Grantee, ObjectAcl};
 use cosine_blob::{BlobId, PoolId};
 
 use super::*;
@@ -186,6 +186,47 @@ fn version_1_of_what_uploads_and_slices_are_opens() {
         body: Body::Slices(vec![PageEnd { end: 300, crc64: 2 }]),
     };
     check(sliced, "01 ac02 02 00 02 00 01 02 01 ac02 02 479451a8");
+}
+
+/// The bytes that say who may what.
+#[test]
+fn version_1_of_who_may_opens() {
+    let grant = |grantee, permission| Grant { grantee, permission };
+    let grants = vec![
+        grant(Grantee::Everyone, AclPermission::Read),
+        grant(Grantee::Authenticated, AclPermission::Write),
+        grant(Grantee::Account(300), AclPermission::ReadAcp),
+        grant(Grantee::User { owner: 1, uin: 2 }, AclPermission::WriteAcp),
+        grant(Grantee::Account(1), AclPermission::FullControl),
+    ];
+    let listed = "05 00 00 01 01 02 ac02 02 03 01 02 03 02 01 04";
+    let object = postcard::to_stdvec(&ObjectAcl::Grants(grants.clone())).unwrap();
+    assert_eq!(object, hex(&format!("06 {listed}")));
+    check(BucketAclRecord { acl: BucketAcl::Grants(grants) }, &format!("01 04 {listed} 0d45b211"));
+    check(
+        BucketPolicyRecord { version: Uid([1; 16]) },
+        "01 01010101010101010101010101010101 9d5c5553",
+    );
+    check(
+        PolicyTextRecord { version: Uid([1; 16]), text: "{}".into() },
+        "01 01010101010101010101010101010101 02 7b7d 1a0fc278",
+    );
+    check(BucketCorsRecord { document: "<C/>".into() }, "01 04 3c432f3e fc0b2436");
+    check(IdentitiesRecord { changes: 300 }, "01 ac02 d58687d1");
+    check(KeyCheckRecord { sealed: vec![1, 2] }, "01 02 0102 8bbdd1e2");
+    check(AccountRecord { uin: 300, created: 1 }, "01 ac02 02 9751b555");
+    check(UinRecord { appid: 300, user: Some("u".into()) }, "01 ac02 01 01 75 9fa1a151");
+    check(UserRecord { uin: 300, created: 1, policy: None }, "01 ac02 02 00 fc7e4a14");
+    let role = RoleRecord { created: 1, trust: "{}".into(), policy: Some("{}".into()) };
+    check(role, "01 02 02 7b7d 01 02 7b7d 3b3bead7");
+    let pair = AccessKeyRecord {
+        appid: 300,
+        user: Some("u".into()),
+        secret: vec![1, 2],
+        created: 1,
+        enabled: true,
+    };
+    check(pair, "01 ac02 01 01 75 02 0102 02 01 b89557ba");
 }
 
 /// A flipped bit anywhere, a cut, another key: damage, and never other values.
