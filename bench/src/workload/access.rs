@@ -108,8 +108,8 @@ fn policy(owner: Option<&str>) -> String {
         });
         let (effect, key) = match (owner, number + 1 == STATEMENTS) {
             (None, true) => ("allow", "*".to_owned()),
-            (None, false) if number % 5 == 0 => ("deny", format!("team-{number}/*")),
-            (Some(_), _) if number % 5 == 0 => ("deny", "*".to_owned()),
+            (None, false) if number.is_multiple_of(5) => ("deny", format!("team-{number}/*")),
+            (Some(_), _) if number.is_multiple_of(5) => ("deny", "*".to_owned()),
             _ => ("allow", format!("team-{number}/*/reports-*")),
         };
         format!(

@@ -96,7 +96,9 @@ pub async fn run(api: &Api, asked: Asked, head: Head, mut body: Upload) -> Resul
         Ok((_, response)) => response,
         Err((code, message)) => json!({ "Error": { "Code": code, "Message": message } }),
     };
-    response["RequestId"] = json!(asked.id);
+    if let Some(members) = response.as_object_mut() {
+        members.insert("RequestId".to_owned(), json!(asked.id));
+    }
     let text = json!({ "Response": response }).to_string();
     let kind = HeaderValue::from_static("application/json");
     Ok(Reply::text(StatusCode::OK, text).with(header::CONTENT_TYPE, kind))

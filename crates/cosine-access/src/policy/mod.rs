@@ -102,7 +102,15 @@ struct ActionPattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ResourcePattern {
     Any,
-    SixParts { service: Pattern, region: Pattern, owner: OwnerPattern, name: Pattern },
+    SixParts(Box<SixParts>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct SixParts {
+    service: Pattern,
+    region: Pattern,
+    owner: OwnerPattern,
+    name: Pattern,
 }
 
 /// The fifth part of a resource.
@@ -297,16 +305,25 @@ impl ResourcePattern {
     fn front(&self) -> &str {
         match self {
             Self::Any => "",
-            Self::SixParts { name, .. } => name.front(),
+            Self::SixParts(parts) => parts.name.front(),
         }
     }
 
     fn matches(&self, resource: &Resource<'_>) -> bool {
-        let Self::SixParts { service, region, owner, name } = self else { return true };
-        (name.matches(resource.name) || resource.list_of.is_some_and(|of| name.matches(of)))
-            && service.matches(resource.service)
-            && (resource.region.is_empty() || region.matches(resource.region))
-            && match owner {
+        match self {
+            Self::Any => true,
+            Self::SixParts(parts) => parts.matches(resource),
+        }
+    }
+}
+
+impl SixParts {
+    fn matches(&self, resource: &Resource<'_>) -> bool {
+        let named = |name: &str| self.name.matches(name);
+        (named(resource.name) || resource.list_of.is_some_and(named))
+            && self.service.matches(resource.service)
+            && (resource.region.is_empty() || self.region.matches(resource.region))
+            && match &self.owner {
                 OwnerPattern::Any => true,
                 OwnerPattern::Appid(pattern) => pattern.matches(resource.owner.appid),
                 OwnerPattern::Uin(pattern) => pattern.matches(resource.owner.uin),

@@ -10,7 +10,7 @@ use super::json::Json;
 use super::pattern::Pattern;
 use super::{
     ActionPattern, Effect, NumberPattern, OwnerPattern, Policy, Principal, ResourcePattern,
-    Statement,
+    SixParts, Statement,
 };
 
 /// A policy holds at most this many bytes.
@@ -284,12 +284,8 @@ fn resource(text: &str) -> Result<ResourcePattern, String> {
         "cos" | "" | "*" => bucket_and_key(name),
         _ => Cow::Borrowed(name),
     };
-    Ok(ResourcePattern::SixParts {
-        service: or_any(service),
-        region: or_any(region),
-        owner,
-        name: Pattern::new(&name),
-    })
+    let (service, region, name) = (or_any(service), or_any(region), Pattern::new(&name));
+    Ok(ResourcePattern::SixParts(Box::new(SixParts { service, region, owner, name })))
 }
 
 /// Every way to write `<bucket-appid>/<key>`: the old `prefix//<appid>/<bucket>/<key>`, the host of a

@@ -24,7 +24,7 @@ struct Rest {
 impl Pattern {
     /// Reads a pattern.
     pub fn new(text: &str) -> Self {
-        Self::with(text, |piece| Cow::Borrowed(piece))
+        Self::with(text, Cow::Borrowed)
     }
 
     /// Reads a pattern whose pieces are to be decoded, each for itself: an encoded `*` is no wildcard.

@@ -11,14 +11,16 @@ fn parse(text: &str, kind: PolicyKind) -> Result<Policy, String> {
     Policy::parse(text, kind).map_err(|error| error.to_string())
 }
 
+/// A policy for everyone and everything, with one more member.
+fn with(member: &str) -> String {
+    format!(
+        r#"{{"statement":[{{"effect":"allow","principal":"*","action":"*","resource":"*"{member}}}]}}"#
+    )
+}
+
 /// What is wrong with a policy, and where.
 #[test]
 fn a_malformed_policy_is_told_what_is_wrong_and_where() {
-    let with = |member: &str| {
-        format!(
-            r#"{{"statement":[{{"effect":"allow","principal":"*","action":"*","resource":"*"{member}}}]}}"#
-        )
-    };
     let table = [
         ("{", "policy: it is not JSON: EOF while parsing an object at line 1 column 1"),
         ("[]", "policy: it is a list, not an object"),
@@ -56,32 +58,49 @@ fn a_malformed_policy_is_told_what_is_wrong_and_where() {
             r#"{"statement":[{"effect":"allow","principal":"*","action":"*","resource":[]}]}"#,
             "statement[0].resource: it is empty",
         ),
-        (&with(r#","notaction":"*""#), "statement[0]: notaction is not known here"),
-        (&with(r#","condition":[]"#), "statement[0].condition: it is a list, not an object"),
-        (
-            &with(r#","condition":{"like":{"qcs:ip":"1"}}"#),
-            "statement[0].condition.like.qcs:ip: like is no operator",
-        ),
-        (
-            &with(r#","condition":{"ip_equal":{"qcs:ip":["10.0.0.0/33"]}}"#),
-            "statement[0].condition.ip_equal.qcs:ip: \"10.0.0.0/33\" is not an address or a network \
-             such as 10.0.0.0/8",
-        ),
-        (
-            &with(r#","condition":{"numeric_equal":{"cos:content-length":["a"]}}"#),
-            "statement[0].condition.numeric_equal.cos:content-length: \"a\" is not a number",
-        ),
-        (
-            &with(r#","condition":{"string_equal":{}}"#),
-            "statement[0].condition.string_equal: it names no key",
-        ),
     ];
     for (text, what) in table {
         assert_eq!(parse(text, PolicyKind::Resource).unwrap_err(), what, "{text}");
     }
-    let twice = with(r#","condition":{"ip_equal":{"qcs:ip":"10.0.0.1","qcs:ip":"10.0.0.2"}}"#);
-    let what = "statement[0].condition.ip_equal: it names a key twice";
-    assert_eq!(parse(&twice, PolicyKind::Resource).unwrap_err(), what);
+}
+
+/// What is wrong with a member of a statement.
+#[test]
+fn a_malformed_member_is_told_what_is_wrong_and_where() {
+    let table = [
+        (r#","notaction":"*""#, "statement[0]: notaction is not known here"),
+        (r#","condition":[]"#, "statement[0].condition: it is a list, not an object"),
+        (
+            r#","condition":{"like":{"qcs:ip":"1"}}"#,
+            "statement[0].condition.like.qcs:ip: like is no operator",
+        ),
+        (
+            r#","condition":{"ip_equal":{"qcs:ip":["10.0.0.0/33"]}}"#,
+            "statement[0].condition.ip_equal.qcs:ip: \"10.0.0.0/33\" is not an address or a network \
+             such as 10.0.0.0/8",
+        ),
+        (
+            r#","condition":{"numeric_equal":{"cos:content-length":["a"]}}"#,
+            "statement[0].condition.numeric_equal.cos:content-length: \"a\" is not a number",
+        ),
+        (
+            r#","condition":{"string_equal":{}}"#,
+            "statement[0].condition.string_equal: it names no key",
+        ),
+        (
+            r#","condition":{"ip_equal":{"qcs:ip":"10.0.0.1","qcs:ip":"10.0.0.2"}}"#,
+            "statement[0].condition.ip_equal: it names a key twice",
+        ),
+    ];
+    for (member, what) in table {
+        assert_eq!(parse(&with(member), PolicyKind::Resource).unwrap_err(), what, "{member}");
+    }
+    let named = r#"{"statement":[{"effect":"allow","principal":{"qcs":["qcs::cam::uin/1:uin/2"]},"action":"*","resource":"*"}]}"#;
+    assert!(parse(named, PolicyKind::Identity).unwrap_err().contains("for whoever has it"));
+}
+
+#[test]
+fn a_policy_has_bounds() {
     let stars = with(&format!(r#","sid":"{}""#, "*a".repeat(WILDCARDS_MAX)));
     assert_eq!(
         parse(&stars, PolicyKind::Resource).unwrap_err(),
@@ -94,8 +113,6 @@ fn a_malformed_policy_is_told_what_is_wrong_and_where() {
     );
     let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
     assert!(parse(&deep, PolicyKind::Resource).unwrap_err().contains("recursion"));
-    let named = r#"{"statement":[{"effect":"allow","principal":{"qcs":["qcs::cam::uin/1:uin/2"]},"action":"*","resource":"*"}]}"#;
-    assert!(parse(named, PolicyKind::Identity).unwrap_err().contains("for whoever has it"));
 }
 
 fn get_object(text: &str, name: &str) -> bool {

@@ -29,5 +29,5 @@ pub fn owned(
         rules: Rules::default(),
     };
     let (bucket, key) = (bucket.clone(), key.clone());
-    allow_read(&ask, CopySource { bucket, key, id, version }).expect("an owner reads")
+    allow_read(&ask, CopySource { bucket, key, id, version }).unwrap()
 }

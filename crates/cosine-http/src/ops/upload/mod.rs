@@ -17,7 +17,7 @@ use crate::request::Request;
 
 /// Finds the bucket, if the caller may write into it, and the upload that the request names.
 async fn find(api: &Api, request: &Request) -> Result<(Bucket, Upload), ApiError> {
-    let bucket = api.permitted_bucket(&request).await?;
+    let bucket = api.permitted_bucket(request).await?;
     let id = upload_id(request)?;
     let upload = api.store.upload(&bucket, request.key()?, id).await.map_err(store_error)?;
     Ok((bucket, upload))
