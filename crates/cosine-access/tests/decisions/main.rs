@@ -1,6 +1,7 @@
 //! The truth table, which `docs/access.md` shows, and what no change of the rules may change.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod proofs;
 mod properties;
 mod scene;
 mod syntax;
