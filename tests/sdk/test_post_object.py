@@ -9,11 +9,12 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from harness import SECRET_ID, SECRET_KEY, Answer, Server, Who, authorization, bucket_host, crc64, quoted_md5
+from harness import APPID, SECRET_ID, SECRET_KEY, Answer, Server, Who, authorization, bucket_host, crc64, quoted_md5
 from people import allow, make_user
 from test_sts import token_for
 
@@ -250,12 +251,16 @@ def test_a_header_without_an_end_does_not_fill_the_memory(server: Server, bucket
     assert server.peak_memory() - before < 48 << 20
 
 
-def test_a_large_form_takes_little_memory(server: Server, bucket: str) -> None:
-    data = bytes(range(256)) * (256 << 10)
+def test_a_large_form_takes_little_memory(tmp_path: Path) -> None:
+    """However fast it comes. A server of its own: the peak of another one says nothing of this form."""
+    server, bucket = Server(tmp_path / "data"), f"forms-{APPID}"
+    server.send("PUT", bucket=bucket).expect(200)
+    data = bytes(range(256)) * (1 << 20)
     before = server.peak_memory()
     post(server, bucket, [("key", "k"), *signed(OWNER), ("file", ("f", data))]).expect(204)
     assert server.peak_memory() - before < 24 << 20
     assert server.send("HEAD", "/k", bucket=bucket).headers["x-cos-hash-crc64ecma"] == str(crc64(data))
+    server.stop()
 
 
 def test_what_gives_access_away_is_in_the_policy(server: Server, bucket: str) -> None:

@@ -202,3 +202,29 @@ impl<S: Stream> Stream for Paced<S> {
         polled
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A body that is always ready is taken as its file is, and not before.
+    #[tokio::test]
+    async fn a_form_is_not_taken_faster_than_its_file() {
+        let given = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&given);
+        let head = b"--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n".as_slice();
+        let pieces =
+            std::iter::once(head).chain(std::iter::repeat_n([b'x'; 1024].as_slice(), 1000));
+        let pieces = pieces.map(move |piece| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, SourceError>(Bytes::from_static(piece))
+        });
+        let stream = Paced { stream: Box::pin(futures_util::stream::iter(pieces)), rests: false };
+        let mut parts = Multipart::new(stream, "b");
+        let mut file = parts.next_field().await.unwrap().unwrap();
+        for taken in 1..100 {
+            file.chunk().await.unwrap().unwrap();
+            assert!(given.load(Ordering::Relaxed) <= taken + 3);
+        }
+    }
+}
