@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qsl
+
 import pytest
 from qcloud_cos import CosServiceError
 
-from harness import Answer, Server
+from harness import SECRET_ID, Answer, Server, authorization
 
 PAGE = "http://page.example"
 RULES = {
@@ -71,6 +73,10 @@ def test_a_preflight(server: Server, ruled: str) -> None:
     query = {"uploads": ""}
     headers = {"Origin": PAGE, "Access-Control-Request-Method": "PUT"}
     server.send("OPTIONS", "/k", bucket=ruled, query=query, headers=headers, auth=None).expect(200)
+    # With the URL of the request that is to come, which is signed for that one, and not for this.
+    for secret_id in (SECRET_ID, "AKIDnobody"):
+        query = dict(parse_qsl(authorization("PUT", "/k", secret_id=secret_id), keep_blank_values=True))
+        server.send("OPTIONS", "/k", bucket=ruled, query=query, headers=headers, auth=None).expect(200)
 
 
 def test_a_preflight_that_no_rule_allows(server: Server, ruled: str, make_bucket) -> None:

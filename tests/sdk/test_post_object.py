@@ -255,7 +255,7 @@ def test_a_large_form_takes_little_memory(tmp_path: Path) -> None:
     """However fast it comes. A server of its own: the peak of another one says nothing of this form."""
     server, bucket = Server(tmp_path / "data"), f"forms-{APPID}"
     server.send("PUT", bucket=bucket).expect(200)
-    data = bytes(range(256)) * (1 << 20)
+    data = bytes(range(256)) * (1 << 17)
     before = server.peak_memory()
     post(server, bucket, [("key", "k"), *signed(OWNER), ("file", ("f", data))]).expect(204)
     assert server.peak_memory() - before < 24 << 20

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
 import time
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import pytest
 from sts.sts import Sts
@@ -303,6 +305,48 @@ def test_nothing_outlives_what_it_was_made_with(server: Server) -> None:
     short = token_for(server, None, leave, DurationSeconds=600)
     made = tc3(server, "AssumeRole", {"RoleArn": arn, "RoleSessionName": "x", "DurationSeconds": 43200}, short)
     assert made["ExpiredTime"] <= time.time() + 600
+
+
+def test_a_token_ends_with_the_key_that_made_it(server: Server) -> None:
+    """Rotation: whoever has the other pair of the same user goes on."""
+    user = server.admin("user", "add", "--name", "rotating")
+    pairs = [Who.of(user), Who.of({**server.admin("key", "add", "--user", "rotating"), "uin": user["uin"]})]
+    tokens = [token_for(server, pair, allow("GetService")) for pair in pairs]
+    server.admin("key", "disable", "--id", pairs[0].secret_id)
+    server.send("GET", "/", who=tokens[0]).expect(403, "InvalidAccessKeyId")
+    server.send("GET", "/", who=tokens[1]).expect(403, "AccessDenied")
+
+
+def test_a_form_does_not_sign_two_parameters_as_one(server: Server) -> None:
+    """The older signature joins values as they are: what narrows a role could be signed away as a nonce."""
+    params = {
+        "Action": "AssumeRole",
+        "DurationSeconds": "600",
+        "Name": "x",
+        "Nonce": "1",
+        "Policy": policy(allow("GetService")),
+        "Region": REGION,
+        "RoleArn": "qcs::cam::uin/1:roleName/x",
+        "RoleSessionName": "x",
+        "SecretId": SECRET_ID,
+        "Timestamp": str(int(time.time())),
+        "Version": "2018-08-13",
+    }
+    joined = "&".join(f"{name}={value}" for name, value in sorted(params.items()))
+    digest = hmac.new(SECRET_KEY.encode(), f"POSTsts.tencentcloudapi.com/?{joined}".encode(), hashlib.sha1).digest()
+    signature = base64.b64encode(digest).decode()
+    merged = dict(params)
+    merged["Nonce"] += f"&Policy={merged.pop('Policy')}"
+    for sent, code in [(params, "UnauthorizedOperation"), (merged, "InvalidParameter")]:
+        answer = server.send(
+            "POST",
+            "/",
+            host="sts.tencentcloudapi.com",
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            body=urlencode({**sent, "Signature": signature}).encode(),
+            auth=None,
+        ).expect(200)
+        assert json.loads(answer.body)["Response"]["Error"]["Code"] == code
 
 
 def test_other_accounts_do_not_learn_which_roles_there_are(server: Server) -> None:

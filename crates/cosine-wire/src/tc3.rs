@@ -1,6 +1,8 @@
 //! The signatures of Tencent Cloud's JSON APIs: `TC3-HMAC-SHA256`, and the older one of forms, which the STS
 //! SDKs still send. Source: Signature v3 (1278/85299), Signature v1 (1278/85298).
 
+use std::collections::HashSet;
+
 use aws_lc_rs::{constant_time, digest, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +13,9 @@ use crate::encode::hex;
 
 /// A request may be this many seconds old, or ahead.
 pub const SKEW_SECONDS_MAX: u64 = 300;
+
+/// No `Authorization` is longer.
+const AUTHORIZATION_BYTES_MAX: usize = 8192;
 
 /// A signature of `TC3-HMAC-SHA256`, as presented.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,9 +31,13 @@ pub struct Tc3 {
 }
 
 impl Tc3 {
-    /// Reads `Authorization` and `X-TC-Timestamp`; `None` if they are not of this form.
+    /// Reads `Authorization` and `X-TC-Timestamp`; `None` if they are not of this form. Each header is
+    /// signed once: what is named a thousand times would be hashed a thousand times.
     pub fn find(headers: &HeaderMap) -> Option<Self> {
         let text = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+        if text.len() > AUTHORIZATION_BYTES_MAX {
+            return None;
+        }
         let text = text.strip_prefix("TC3-HMAC-SHA256")?;
         let timestamp = headers.get("x-tc-timestamp")?.to_str().ok()?.parse().ok()?;
         let part = |name: &str| {
@@ -37,13 +46,18 @@ impl Tc3 {
         let mut scope = part("Credential")?.split('/');
         let [secret_id, date, service, end] = [(); 4].map(|()| scope.next().unwrap_or_default());
         let names = part("SignedHeaders")?.split(';');
+        let signed_headers: Vec<String> = names.map(str::to_ascii_lowercase).collect();
+        let mut seen = HashSet::new();
+        if !signed_headers.iter().all(|name| seen.insert(name.as_str())) {
+            return None;
+        }
         let found = Self {
             secret_id: secret_id.to_owned(),
             timestamp,
             date: date.to_owned(),
             service: service.to_owned(),
-            signed_headers: names.map(str::to_ascii_lowercase).collect(),
             signature: part("Signature")?.to_owned(),
+            signed_headers,
         };
         (end == "tc3_request" && scope.next().is_none()).then_some(found)
     }
@@ -60,6 +74,11 @@ impl Tc3 {
             || !covers("host")
             || !covers("content-type")
         {
+            return false;
+        }
+        // What says who may do what is never taken unsigned.
+        let unsigned = ask.headers.get("x-tc-content-sha256");
+        if unsigned.is_some_and(|value| value == "UNSIGNED-PAYLOAD") {
             return false;
         }
         let Some(canonical) = self.canonical_request(ask) else { return false };
@@ -87,10 +106,7 @@ impl Tc3 {
             };
             headers += &format!("{name}:{value}\n");
         }
-        let unsigned = ask.headers.get("x-tc-content-sha256");
-        let unsigned = unsigned.is_some_and(|value| value == "UNSIGNED-PAYLOAD");
-        // What says who may do what is never taken unsigned.
-        let body = if unsigned { return None } else { sha256(ask.body) };
+        let body = sha256(ask.body);
         let names = self.signed_headers.join(";");
         Some(format!("POST\n/\n\n{headers}\n{names}\n{body}"))
     }
@@ -178,6 +194,20 @@ mod tests {
         let mut later = headers.clone();
         later.insert("x-tc-timestamp", "1551313065".parse().unwrap());
         assert!(!right(&later, host, "cvm", BODY, KEY));
+    }
+
+    /// Not as long as the heads of requests may be, and no header over and over.
+    #[test]
+    fn what_is_signed_is_bounded() {
+        let found = |names: &str| {
+            let mut headers = sample("0");
+            let text = headers["authorization"].to_str().unwrap().replace("host", names);
+            headers.insert("authorization", text.parse().unwrap());
+            Tc3::find(&headers).is_some()
+        };
+        assert!(found("host;a;b"));
+        assert!(!found("host;a;b;A"));
+        assert!(!found(&format!("host;{}", "a".repeat(AUTHORIZATION_BYTES_MAX))));
     }
 
     #[test]
