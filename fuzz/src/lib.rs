@@ -6,17 +6,25 @@
 
 mod blob;
 mod copy_source;
+mod grant;
 mod host;
 mod message;
+mod policy;
+mod post_policy;
 mod qsign;
 mod record;
+mod tc3;
 mod xml;
 
 pub use blob::blob;
 pub use copy_source::copy_source;
+pub use grant::grant;
 pub use host::host;
+pub use policy::policy;
+pub use post_policy::post_policy;
 pub use qsign::qsign;
 pub use record::record;
+pub use tc3::tc3;
 pub use xml::xml;
 
 use std::collections::HashMap;
@@ -28,12 +36,16 @@ use cosine_wire::host::{Binding, HostRules, ServedRegions};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 10] = [
     ("blob", blob),
     ("copy_source", copy_source),
+    ("grant", grant),
     ("host", host),
+    ("policy", policy),
+    ("post_policy", post_policy),
     ("qsign", qsign),
     ("record", record),
+    ("tc3", tc3),
     ("xml", xml),
 ];
 

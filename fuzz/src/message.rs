@@ -24,3 +24,11 @@ pub fn get(authority: &str, target: &str) -> Parts {
     let request = Request::get(target).header("host", authority).body(());
     request.expect("the test spells its own requests").into_parts().0
 }
+
+/// What stands before the first empty line, and what after it.
+pub fn head_and_body(data: &[u8]) -> (&[u8], &[u8]) {
+    match data.windows(2).position(|two| two == b"\n\n") {
+        Some(at) => (&data[..at], &data[at + 2..]),
+        None => (data, &[]),
+    }
+}

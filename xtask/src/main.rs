@@ -38,7 +38,11 @@ const TEST: [Step; 8] = [
     }),
     ("corpus", "every kept input of the fuzz targets", fuzz::replay),
     ("sdk", "the official Python SDK against the release binary", sdk::test),
-    ("node", "the official Node.js SDK against the release binary", node::test),
+    (
+        "node",
+        "the official JavaScript SDKs, in Node.js and in Chromium, against the release binary",
+        node::test,
+    ),
 ];
 
 /// What finds more the longer it runs. The environment says how long; else it is as long as here.
