@@ -31,6 +31,10 @@ fn walk(
     end: &mut impl FnMut(&[&str], String) -> Result<(), &'static str>,
 ) -> Result<(), &'static str> {
     let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8")?;
+    // Nothing that XML can write stands for it: what was read could not be shown.
+    if text.contains('\0') {
+        return Err("it holds a NUL");
+    }
     let mut reader = Reader::from_str(text);
     let mut open = Open { root, path: Vec::new(), text: String::new(), saw_root: false };
     loop {
