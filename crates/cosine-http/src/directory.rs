@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cosine_access::{Account, Credential, Identity, Policy, PolicyError, PolicyKind, Session, Who};
 use cosine_crypt::StoreKey;
 use cosine_store::{AccessKey, Bucket, Error, Holder, Revision, Store, Uid};
-use cosine_wire::qsign::{Presented, Signed};
+use cosine_wire::qsign::{Presented, SignKey, Signed};
 use cosine_wire::{ApiError, Code};
 
 use crate::error::store_error;
@@ -35,17 +35,7 @@ pub struct Signer {
     /// The SecretId of the lasting key that it goes back to.
     pub key: String,
     /// The last sign key, and the times for which it is good: a client signs many requests with one.
-    pub sign_key: SignKey,
-}
-
-/// A sign key that is remembered. It never shows in debug output.
-#[derive(Default)]
-pub struct SignKey(Mutex<Option<(String, String)>>);
-
-impl std::fmt::Debug for SignKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SignKey")
-    }
+    pub last: Mutex<Option<Arc<(String, SignKey)>>>,
 }
 
 impl Signer {
@@ -54,18 +44,16 @@ impl Signer {
     /// # Errors
     /// 403 `SignatureDoesNotMatch`.
     pub fn verify(&self, presented: &Presented, signed: Signed<'_>) -> Result<(), ApiError> {
-        let mut last = self.sign_key.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = last.as_ref().filter(|(times, _)| times == presented.key_time());
-        let sign_key = match known {
-            Some((_, sign_key)) => sign_key.clone(),
-            None => {
-                let sign_key = presented.sign_key(&self.credential.secret_key);
-                *last = Some((presented.key_time().to_owned(), sign_key.clone()));
-                sign_key
-            }
-        };
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = last.as_ref().filter(|known| known.0 == presented.key_time());
+        let known = known.cloned().unwrap_or_else(|| {
+            let sign_key = presented.sign_key(&self.credential.secret_key);
+            let made = Arc::new((presented.key_time().to_owned(), sign_key));
+            *last = Some(Arc::clone(&made));
+            made
+        });
         drop(last);
-        presented.verify_with(signed, &sign_key)
+        presented.verify_with(signed, &known.1)
     }
 
     /// Sees to it that temporary credentials have not expired.
@@ -149,7 +137,7 @@ impl Directory {
             credential: root,
             identity: Arc::new(Identity::root(account)),
             expires: None,
-            sign_key: SignKey::default(),
+            last: Mutex::default(),
         };
         Self { store, key, root: Arc::new(root), account, memory: Mutex::default() }
     }
@@ -263,13 +251,7 @@ impl Directory {
         let credential = Credential { secret_id: key.secret_id.clone(), secret_key };
         let (identity, key) = (Arc::new(identity), key.secret_id.clone());
         Ok(Some((
-            Arc::new(Signer {
-                credential,
-                identity,
-                expires: None,
-                key,
-                sign_key: SignKey::default(),
-            }),
+            Arc::new(Signer { credential, identity, expires: None, key, last: Mutex::default() }),
             weight,
         )))
     }
@@ -331,7 +313,7 @@ impl Directory {
             credential: opened.credential,
             expires: Some(opened.expires),
             key: opened.key,
-            sign_key: SignKey::default(),
+            last: Mutex::default(),
         };
         let weight = weight + 2 * token.len();
         let signer = Arc::new(signer);

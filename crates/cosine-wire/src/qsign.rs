@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use http::{HeaderMap, HeaderName};
@@ -22,6 +23,16 @@ const START_LEEWAY_SECONDS: u64 = 300;
 const DATE_SKEW_SECONDS_MAX: u64 = 900;
 /// No SDK comes near this; it bounds what an unsigned caller can make us parse.
 const AUTHORIZATION_BYTES_MAX: usize = 8192;
+
+/// What a secret signs with for some time. It never shows in debug output.
+#[derive(Clone)]
+pub struct SignKey(hmac::Key);
+
+impl fmt::Debug for SignKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignKey")
+    }
+}
 
 /// The parts of a request that a signature covers.
 #[derive(Clone, Copy, Debug)]
@@ -193,23 +204,23 @@ impl Presented {
 
     /// The key that a secret gives for the times of the signature. It serves for all signatures of these
     /// times.
-    pub fn sign_key(&self, secret_key: &str) -> String {
-        hmac_sha1(secret_key.as_bytes(), self.key_time.text.as_bytes())
+    pub fn sign_key(&self, secret_key: &str) -> SignKey {
+        let key = hmac_sha1(secret_key.as_bytes(), self.key_time.text.as_bytes());
+        SignKey(hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key.as_bytes()))
     }
 
     /// The same as [`verify`](Self::verify), with the sign key.
     ///
     /// # Errors
     /// 403 `SignatureDoesNotMatch`, with what the server signed.
-    pub fn verify_with(&self, signed: Signed<'_>, sign_key: &str) -> Result<(), ApiError> {
-        let sign_key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, sign_key.as_bytes());
+    pub fn verify_with(&self, signed: Signed<'_>, sign_key: &SignKey) -> Result<(), ApiError> {
         let bare = Some(without_port(signed.authority)).filter(|bare| *bare != signed.authority);
         let other = Some(&self.sign_time).filter(|time| **time != self.key_time);
         for host in [Some(signed.authority), bare].into_iter().flatten() {
             let Some(http_string) = self.http_string(signed, host, Show::Everything) else { break };
             let digest = sha1(http_string.as_bytes());
             for time in [Some(&self.key_time), other].into_iter().flatten() {
-                let tag = hmac::sign(&sign_key, string_to_sign(time, &digest).as_bytes());
+                let tag = hmac::sign(&sign_key.0, string_to_sign(time, &digest).as_bytes());
                 let signature = hex(tag.as_ref());
                 let presented = self.signature.as_bytes();
                 if constant_time::verify_slices_are_equal(signature.as_bytes(), presented).is_ok() {
