@@ -1,4 +1,4 @@
-//! The other end of a connection.
+//! The other end of a connection, and what came from there when.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -11,6 +11,17 @@ pub struct Client {
     pub ip: IpAddr,
     /// The version of TLS, if it is over TLS.
     pub tls: Option<&'static str>,
+}
+
+/// What is known of a request beside what it says.
+#[derive(Debug)]
+pub struct Arrival {
+    /// How it is called in logs and answers.
+    pub id: String,
+    /// Where it comes from.
+    pub client: Client,
+    /// When it came, seconds since 1970 UTC.
+    pub at: u64,
 }
 
 impl Client {

@@ -20,7 +20,7 @@ use tracing::Instrument;
 use crate::activity::Working;
 use crate::audit::Event;
 use crate::body::{Terms, Upload};
-use crate::client::Client;
+use crate::client::{Arrival, Client};
 use crate::meter::{Meter, Metered};
 use crate::metrics::{Label, Outcome};
 use crate::operation::{self, Ask, Row, Scope, State};
@@ -76,17 +76,6 @@ impl Routed {
     }
 }
 
-/// What is known of a request beside what it says.
-#[derive(Debug)]
-pub struct Asked {
-    /// How it is called in logs and answers.
-    pub id: String,
-    /// Where it comes from.
-    pub client: Client,
-    /// When it came, seconds since 1970 UTC.
-    pub at: u64,
-}
-
 /// The token of temporary credentials that comes with a signature.
 pub fn token(head: &Head) -> Option<&str> {
     let header = head.headers.get(name::SECURITY_TOKEN).and_then(|token| token.to_str().ok());
@@ -111,11 +100,11 @@ impl Api {
         let sending = working.send();
         let (memory, stall_time) = (Arc::clone(&self.memory), self.settings.limits.stall_time);
         let upload = Upload::new(body, &parts, Terms { memory, stall_time, working }, inlet);
-        let asked = Asked { id: request_id.clone(), client, at: self.clock.now_seconds() };
+        let arrival = Arrival { id: request_id.clone(), client, at: self.clock.now_seconds() };
         let target = routed.as_ref().ok().and_then(Routed::target);
         let from_page = cors::FromPage::find(&parts, target);
         // Pinned first: the future is large, and would be moved by what is put around it.
-        let answer = pin!(self.answer(routed, asked, upload));
+        let answer = pin!(self.answer(routed, arrival, upload));
         let answered = answer.instrument(meter.span()).await;
         let (mut reply, outcome) = match answered {
             Ok(mut reply) => {
@@ -165,24 +154,25 @@ impl Api {
     async fn answer(
         &self,
         routed: Result<Routed, ApiError>,
-        asked: Asked,
+        arrival: Arrival,
         body: Upload,
     ) -> Result<Reply, ApiError> {
         let (row, head, target) = match routed? {
             Routed::System(endpoint) => return Ok(endpoint.answer(self).await),
             Routed::Admin { command, head } => {
                 self.audit.room().await?;
-                let caller = self.authenticate(&head, &asked, None).await?;
-                return admin::run(self, command, admin::Asked { asked, caller, head, body }).await;
+                let caller = self.authenticate(&head, &arrival, None).await?;
+                return admin::run(self, command, admin::Asked { arrival, caller, head, body })
+                    .await;
             }
             Routed::Sts(head) => {
                 self.audit.room().await?;
-                return sts::run(self, asked, head, body).await;
+                return sts::run(self, arrival, head, body).await;
             }
             Routed::Operation { row, head, target } => (row, head, target),
         };
         self.audit.room().await?;
-        let caller = self.authenticate(&head, &asked, Some(row)).await?;
+        let caller = self.authenticate(&head, &arrival, Some(row)).await?;
         if row.state == State::Planned {
             return Err(planned(row, &caller));
         }
@@ -190,7 +180,7 @@ impl Api {
         // What is answered before this line is answered under any load.
         let slot = self.requests.take(1).await?;
         let Head { authority, path, query, headers, .. } = head;
-        let Asked { id, client, at } = asked;
+        let Arrival { id, client, at } = arrival;
         let request =
             Request { row, id, client, at, target, authority, path, query, headers, caller, body };
         let mut reply = ops::run(self, request).await?;
@@ -202,7 +192,7 @@ impl Api {
     async fn authenticate(
         &self,
         head: &Head,
-        asked: &Asked,
+        arrival: &Arrival,
         row: Option<&Row>,
     ) -> Result<Caller, ApiError> {
         // A browser asks with the URL of the request that is to come, which may be signed: for that one.
@@ -225,9 +215,9 @@ impl Api {
             let who = presented.ok().flatten().map(|presented| presented.secret_id);
             let who = who.unwrap_or_default();
             self.audit.record(Event {
-                request_id: &asked.id,
-                at: asked.at,
-                ip: asked.client.ip,
+                request_id: &arrival.id,
+                at: arrival.at,
+                ip: arrival.client.ip,
                 who: &format!("unverified {who}"),
                 action: head.method.as_str(),
                 resource: &format!("{}{}", head.authority, head.path),

@@ -24,12 +24,12 @@ use serde_json::{Map, Value, json};
 use crate::Api;
 use crate::audit::Event;
 use crate::body::Upload;
+use crate::client::Arrival;
 use crate::directory::Signer;
 use crate::facts::CommonFacts;
 use crate::reply::Reply;
 use crate::request::Head;
 use crate::secret::random_text;
-use crate::service::Asked;
 use crate::token::{TOKEN_BYTES_MAX, Token};
 
 /// No request is larger.
@@ -74,18 +74,23 @@ pub fn is_for(head: &Head, hosts: &HostRules, own: Option<&str>) -> bool {
 }
 
 /// Answers.
-pub async fn run(api: &Api, asked: Asked, head: Head, mut body: Upload) -> Result<Reply, ApiError> {
+pub async fn run(
+    api: &Api,
+    arrival: Arrival,
+    head: Head,
+    mut body: Upload,
+) -> Result<Reply, ApiError> {
     let body = body.collect(BODY_BYTES_MAX, Code::EntityTooLarge).await?;
     let mut who = "anonymous".to_owned();
-    let answered = answer(api, &asked, &head, &body, &mut who).await;
+    let answered = answer(api, &arrival, &head, &body, &mut who).await;
     let reason = match &answered {
         Ok(_) => "made".to_owned(),
         Err((code, message)) => format!("{code}: {message}"),
     };
     api.audit.record(Event {
-        request_id: &asked.id,
-        at: asked.at,
-        ip: asked.client.ip,
+        request_id: &arrival.id,
+        at: arrival.at,
+        ip: arrival.client.ip,
         who: &who,
         action: "sts",
         resource: answered.as_ref().map_or("", |(what, _)| what),
@@ -97,7 +102,7 @@ pub async fn run(api: &Api, asked: Asked, head: Head, mut body: Upload) -> Resul
         Err((code, message)) => json!({ "Error": { "Code": code, "Message": message } }),
     };
     if let Some(members) = response.as_object_mut() {
-        members.insert("RequestId".to_owned(), json!(asked.id));
+        members.insert("RequestId".to_owned(), json!(arrival.id));
     }
     let text = json!({ "Response": response }).to_string();
     let kind = HeaderValue::from_static("application/json");
@@ -106,7 +111,7 @@ pub async fn run(api: &Api, asked: Asked, head: Head, mut body: Upload) -> Resul
 
 async fn answer(
     api: &Api,
-    asked: &Asked,
+    arrival: &Arrival,
     head: &Head,
     body: &[u8],
     who: &mut String,
@@ -115,26 +120,26 @@ async fn answer(
         kind.as_bytes().to_ascii_lowercase().starts_with(b"application/x-www-form-urlencoded")
     });
     let call = match is_form {
-        true => by_form(api, asked, head, body).await?,
-        false => by_json(api, asked, head, body).await?,
+        true => by_form(api, arrival, head, body).await?,
+        false => by_json(api, arrival, head, body).await?,
     };
     *who = call.signer.identity.to_string();
     match call.action.as_str() {
-        GET_FEDERATION_TOKEN => federation_token(api, asked, &call),
-        ASSUME_ROLE => assume_role(api, asked, &call).await,
+        GET_FEDERATION_TOKEN => federation_token(api, arrival, &call),
+        ASSUME_ROLE => assume_role(api, arrival, &call).await,
         other => Err(("InvalidAction", format!("{other:?} is no action that is known here."))),
     }
 }
 
 /// `TC3-HMAC-SHA256`: the body in JSON, everything else in headers.
-async fn by_json(api: &Api, asked: &Asked, head: &Head, body: &[u8]) -> Result<Call, StsError> {
+async fn by_json(api: &Api, arrival: &Arrival, head: &Head, body: &[u8]) -> Result<Call, StsError> {
     let tc3 = Tc3::find(&head.headers).ok_or_else(|| {
         let message = "The request has no signature of TC3-HMAC-SHA256.".to_owned();
         ("AuthFailure.InvalidAuthorization", message)
     })?;
     let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let signer = signer(api, &tc3.secret_id, text("x-tc-token"), asked.at).await?;
-    require_fresh(tc3.timestamp, asked.at)?;
+    let signer = signer(api, &tc3.secret_id, text("x-tc-token"), arrival.at).await?;
+    require_fresh(tc3.timestamp, arrival.at)?;
     let secret = &signer.credential.secret_key;
     let right = hosts_of(head).iter().any(|host| {
         [true, false].into_iter().any(|lower_case| {
@@ -152,7 +157,7 @@ async fn by_json(api: &Api, asked: &Asked, head: &Head, body: &[u8]) -> Result<C
 }
 
 /// The older signature: everything in a form.
-async fn by_form(api: &Api, asked: &Asked, head: &Head, body: &[u8]) -> Result<Call, StsError> {
+async fn by_form(api: &Api, arrival: &Arrival, head: &Head, body: &[u8]) -> Result<Call, StsError> {
     let text = String::from_utf8_lossy(body);
     let form = Query::parse(&text);
     let form = form.ok_or_else(|| ("InvalidParameter", "The body is no form.".to_owned()))?;
@@ -164,8 +169,8 @@ async fn by_form(api: &Api, asked: &Asked, head: &Head, body: &[u8]) -> Result<C
     };
     let (signature, action, secret_id) = (need("Signature")?, need("Action")?, need("SecretId")?);
     let timestamp = need("Timestamp")?.parse().map_err(|_| missing("Timestamp"))?;
-    let signer = signer(api, &secret_id, need("Token").ok().as_deref(), asked.at).await?;
-    require_fresh(timestamp, asked.at)?;
+    let signer = signer(api, &secret_id, need("Token").ok().as_deref(), arrival.at).await?;
+    require_fresh(timestamp, arrival.at)?;
     params.retain(|(name, _)| name != "Signature");
     // The signature joins decoded values: with these, one value could be signed as two.
     if params.iter().any(|(name, value)| name.contains(['&', '=']) || value.contains('&')) {
@@ -295,7 +300,11 @@ impl Call {
 
 /// Temporary credentials of the caller, narrowed by a policy. It takes no leave of the user's policy, since
 /// they are never more than the user is; but a deny denies.
-fn federation_token(api: &Api, asked: &Asked, call: &Call) -> Result<(String, Value), StsError> {
+fn federation_token(
+    api: &Api,
+    arrival: &Arrival,
+    call: &Call,
+) -> Result<(String, Value), StsError> {
     let identity = &call.signer.identity;
     if identity.session.is_some() {
         let message = "Temporary credentials make no others.".to_owned();
@@ -310,7 +319,7 @@ fn federation_token(api: &Api, asked: &Asked, call: &Call) -> Result<(String, Va
     let resource = format!("uin/{}", identity.uin());
     if let Reason::Denied(..) = may(
         call,
-        asked,
+        arrival,
         (GET_FEDERATION_TOKEN_ACTION, identity.account, &resource),
         Rules::default(),
     ) {
@@ -319,7 +328,7 @@ fn federation_token(api: &Api, asked: &Asked, call: &Call) -> Result<(String, Va
     let duration = call.duration(&Durations { default: 1800, max })?;
     let holder = Holder { appid: identity.account.appid, user };
     let made = Made { holder, role: None, name, policy, duration };
-    made.credentials(api, asked, &call.signer).map(|value| (name.to_owned(), value))
+    made.credentials(api, arrival, &call.signer).map(|value| (name.to_owned(), value))
 }
 
 const GET_FEDERATION_TOKEN_ACTION: Action =
@@ -330,13 +339,13 @@ const ASSUME_ROLE_ACTION: Action =
 /// What the policies of the caller, and of the resource, say.
 fn may(
     call: &Call,
-    asked: &Asked,
+    arrival: &Arrival,
     (action, owner, name): (Action, Account, &str),
     rules: Rules<'_>,
 ) -> Reason {
     let caller = Caller::Known(Arc::clone(&call.signer.identity));
     let resource = Resource { service: "cam", region: "", owner, name, list_of: None };
-    let facts = &CommonFacts { client: asked.client, at: asked.at };
+    let facts = &CommonFacts { client: arrival.client, at: arrival.at };
     decide(&Ask { caller: &caller, action, resource, facts, rules }).reason
 }
 
@@ -345,7 +354,11 @@ fn unauthorised(what: &str) -> StsError {
 }
 
 /// Temporary credentials of a role: of whom the role trusts, and who may by its own policy.
-async fn assume_role(api: &Api, asked: &Asked, call: &Call) -> Result<(String, Value), StsError> {
+async fn assume_role(
+    api: &Api,
+    arrival: &Arrival,
+    call: &Call,
+) -> Result<(String, Value), StsError> {
     let arn = call.need("RoleArn")?;
     let arn = percent_decode(arn.as_bytes()).and_then(|arn| String::from_utf8(arn).ok());
     let arn = arn.unwrap_or_default();
@@ -369,14 +382,14 @@ async fn assume_role(api: &Api, asked: &Asked, call: &Call) -> Result<(String, V
     let trust = trust.map_err(|error| ("InternalError.IllegalRole", error.to_string()))?;
     let rules = Rules { policy: Some(&trust), is_trust: true, ..Rules::default() };
     let resource = format!("roleName/{role}");
-    let reason = may(call, asked, (ASSUME_ROLE_ACTION, Account { appid, uin }, &resource), rules);
+    let reason = may(call, arrival, (ASSUME_ROLE_ACTION, Account { appid, uin }, &resource), rules);
     if !matches!(reason, Reason::Allowed(..)) || call.signer.identity.account.uin == 0 {
         return Err(unauthorised(ASSUME_ROLE));
     }
     let duration = call.duration(&Durations { default: 7200, max: 43_200 })?;
     let holder = Holder { appid, user: None };
     let made = Made { holder, role: Some(role.to_owned()), name, policy, duration };
-    made.credentials(api, asked, &call.signer).map(|value| (arn.clone(), value))
+    made.credentials(api, arrival, &call.signer).map(|value| (arn.clone(), value))
 }
 
 fn no_role(arn: &str) -> StsError {
@@ -401,11 +414,11 @@ struct Made<'a> {
 
 impl Made<'_> {
     /// Nothing that is made with temporary credentials outlives them.
-    fn credentials(self, api: &Api, asked: &Asked, signer: &Signer) -> Result<Value, StsError> {
+    fn credentials(self, api: &Api, arrival: &Arrival, signer: &Signer) -> Result<Value, StsError> {
         let failed = || ("InternalError", "There are no random bytes.".to_owned());
         let secret_id = format!("AKID{}", random_text(32).ok_or_else(failed)?);
         let secret_key = random_text(32).ok_or_else(failed)?;
-        let expires = (asked.at + self.duration).min(signer.expires.unwrap_or(u64::MAX));
+        let expires = (arrival.at + self.duration).min(signer.expires.unwrap_or(u64::MAX));
         let token = Token {
             credential: Credential { secret_id, secret_key },
             holder: self.holder,

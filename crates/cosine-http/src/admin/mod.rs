@@ -21,9 +21,9 @@ use serde_json::{Map, Value};
 use crate::Api;
 use crate::audit::Event;
 use crate::body::Upload;
+use crate::client::Arrival;
 use crate::reply::Reply;
 use crate::request::Head;
-use crate::service;
 
 /// What can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,8 +103,8 @@ const BODY_BYTES_MAX: u64 = 256 << 10;
 
 /// A request, before it is looked at.
 pub struct Asked {
-    /// What is known of it beside what it says.
-    pub asked: service::Asked,
+    /// How it came.
+    pub arrival: Arrival,
     /// Who asks.
     pub caller: Caller,
     /// Its head.
@@ -165,7 +165,7 @@ pub fn is_admin_header(name: &str) -> bool {
 
 /// Does what is asked.
 pub async fn run(api: &Api, row: &Row, request: Asked) -> Result<Reply, ApiError> {
-    let Asked { asked, caller, head, mut body } = request;
+    let Asked { arrival, caller, head, mut body } = request;
     let mut subject = String::new();
     let answered = async {
         // The body first: who may ask is looked at when everything is there.
@@ -182,9 +182,9 @@ pub async fn run(api: &Api, row: &Row, request: Asked) -> Result<Reply, ApiError
     };
     if row.method != Method::GET || answered.is_err() {
         api.audit.record(Event {
-            request_id: &asked.id,
-            at: asked.at,
-            ip: asked.client.ip,
+            request_id: &arrival.id,
+            at: arrival.at,
+            ip: arrival.client.ip,
             who: &caller,
             action: row.path,
             resource: &subject,
