@@ -354,3 +354,45 @@ fn stored(text: &str, kind: PolicyKind) -> Result<Arc<Policy>, ApiError> {
     };
     Policy::parse(text, kind).map(Arc::new).map_err(unreadable)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cosine_kv::{Commit, Found, Kv, Scan, Write};
+    use cosine_store::{BucketAcl, BucketName, Engines, NewBucket, SystemClock, Zones};
+
+    const POLICY: &str =
+        r#"{"statement":[{"effect":"deny","principal":"*","action":"*","resource":"*"}]}"#;
+
+    /// A policy that is known to be there, and whose text is not, is not taken for none.
+    #[tokio::test]
+    async fn a_policy_without_its_text_lets_nobody_in() {
+        let kv: Arc<dyn Kv> = Arc::new(cosine_kv::Memory::default());
+        let engines =
+            Engines { kv: Arc::clone(&kv), blobs: Arc::new(cosine_blob::Memory::default()) };
+        let store = Store::open(engines, Arc::new(SystemClock)).await.unwrap();
+        let name = BucketName::parse("b-1250000000").unwrap();
+        let (acl, zones) = (BucketAcl::Private, Zones::One);
+        let new = NewBucket { name: name.clone(), region: "ap-x".into(), acl, zones };
+        store.create_bucket(new).await.unwrap();
+        let bucket = store.bucket(&name).await.unwrap();
+        store.set_bucket_policy(&bucket, Some(POLICY.into())).await.unwrap();
+        let credential = Credential { secret_id: "id".into(), secret_key: "key".into() };
+        let account = Account { appid: 1_250_000_000, uin: 1 };
+        let directory = || {
+            let key = Arc::new(StoreKey::random().unwrap());
+            Directory::new(store.clone(), key, account, credential.clone())
+        };
+        assert!(directory().policy(&bucket).await.unwrap().is_some());
+
+        let settings = kv.scan(Scan::prefix(b"s", 10)).await.unwrap().found;
+        let texts = settings.into_iter().filter_map(|found| match found {
+            Found::Row(key, _) => key.ends_with(b"policy-text").then_some(key),
+            Found::CommonPrefix(_) => None,
+        });
+        let writes: Vec<_> = texts.map(Write::Delete).collect();
+        assert_eq!(writes.len(), 1);
+        let _ = kv.commit(Commit { conditions: vec![], writes }).await.unwrap();
+        assert!(directory().policy(&bucket).await.is_err());
+    }
+}
