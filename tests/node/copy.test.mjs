@@ -1,16 +1,15 @@
 // The official Node.js SDK against the real binary, which serves from memory.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
+
+import { startServer } from './server.mjs';
 
 const COS = createRequire(import.meta.url)('cos-nodejs-sdk-v5');
 
@@ -19,10 +18,7 @@ const SECRET_ID = 'AKIDcosineNodeSuite0123456789abcdef';
 const SECRET_KEY = 'cosineNodeSuiteSecretKey01234567';
 const Region = 'ap-guangzhou';
 const MIB = 1 << 20;
-const START_DEADLINE = 20_000;
-const STOP_DEADLINE = 30_000;
 const IO_TIMEOUT = 60_000;
-const READY = /^cosine is ready: http:\/\/(127\.0\.0\.1:\d+)\s*$/;
 // Six parts of a mebibyte at most, the last one short.
 const LARGE = randomBytes(5 * MIB + 12_345);
 const META = { 'Content-Type': 'text/x-cosine', 'Cache-Control': 'max-age=60', 'x-cos-meta-color': 'green' };
@@ -34,50 +30,19 @@ for (const name of Object.keys(process.env)) {
 }
 
 const directory = mkdtempSync(path.join(tmpdir(), 'cosine-node-'));
-let server;
 let address;
-let complaints = '';
+let stop;
 
 // Not before: the SDK writes down its uploads a while after they end.
-process.on('exit', () => {
-  server?.kill('SIGKILL');
-  rmSync(directory, { recursive: true, force: true });
-});
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 
 before(async () => {
   assert.ok(COSINE_BIN, 'set COSINE_BIN to the path of the cosine binary');
-  server = spawn(path.resolve(COSINE_BIN), ['dev', '--listen', '127.0.0.1:0'], {
-    cwd: directory,
-    env: { ...process.env, COSINE_SECRET_ID: SECRET_ID, COSINE_SECRET_KEY: SECRET_KEY, COSINE_APPID: APPID },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  server.stderr.on('data', (piece) => (complaints += piece));
-  const lines = createInterface({ input: server.stdout });
-  address = await new Promise((resolve, reject) => {
-    const fail = (why) => reject(new Error(`${why}: ${complaints}`));
-    const timer = setTimeout(fail, START_DEADLINE, 'not ready in time').unref();
-    server.on('error', reject);
-    server.on('exit', (status) => fail(`ended with ${status}`));
-    lines.on('line', (line) => {
-      const ready = READY.exec(line);
-      if (!ready) return;
-      clearTimeout(timer);
-      resolve(ready[1]);
-    });
-  });
+  const env = { ...process.env, COSINE_SECRET_ID: SECRET_ID, COSINE_SECRET_KEY: SECRET_KEY, COSINE_APPID: APPID };
+  ({ address, stop } = await startServer(path.resolve(COSINE_BIN), ['dev'], { cwd: directory, env }));
 });
 
-after(async () => {
-  if (server?.pid === undefined) return;
-  if (server.exitCode === null && server.signalCode === null) {
-    const timer = setTimeout(() => server.kill('SIGKILL'), STOP_DEADLINE);
-    server.kill('SIGTERM');
-    await once(server, 'exit');
-    clearTimeout(timer);
-  }
-  assert.equal(server.exitCode, 0, `${server.signalCode}: ${complaints}`);
-  assert.doesNotMatch(complaints, /panicked/);
-});
+after(() => stop?.());
 
 /** One test: with a client, a bucket of its own, and what the client sent. */
 function check(name, body) {
