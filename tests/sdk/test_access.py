@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -416,6 +417,12 @@ def test_why_somebody_may_or_not(server: Server, source: str) -> None:
     ]
     assert server.send("PUT", "/dir/k", bucket=source, who=who, body=b"x").status == 403
     assert server.send("GET", "/dir/k", bucket=source).body == DATA
+    # A list is of the bucket and of the prefix.
+    set_policy(server, source, deny("GetBucket", f"{source}/", to=ANYONE))
+    lister = make_user(server, allow("GetBucket", f"{source}/*"))
+    listing = ["--action", "name/cos:GetBucket", "--resource", f"{source}/dir/"]
+    assert not server.admin("access", "explain", "--user", lister.uin, *listing)["allowed"]
+    server.send("GET", bucket=source, who=lister, query={"prefix": "dir/"}).expect(403, "AccessDenied")
 
 
 def test_identities_survive_a_restart_and_secrets_are_sealed(tmp_path) -> None:
@@ -521,6 +528,21 @@ def test_a_deny_on_the_bucket_denies_every_list(server: Server, source: str) -> 
     server.send("GET", bucket=source, who=who, query={"prefix": "dir/"}).expect(200)
     who = make_user(server, allow("GetBucket"), deny("GetBucket", f"{source}/"))
     server.send("GET", bucket=source, who=who, query={"prefix": "dir/"}).expect(403, "AccessDenied")
+
+
+def test_a_prefix_that_no_key_has_is_bounded(server: Server, source: str) -> None:
+    who = make_user(server, allow("GetBucket", f"{source}/dir/*"))
+    server.send("GET", bucket=source, who=who, query={"prefix": "dir/" + "k" * 846}).expect(200)
+    server.send("GET", bucket=source, who=who, query={"prefix": "dir/" + "k" * 847}).expect(403, "AccessDenied")
+
+
+def test_who_may_not_is_told_before_the_body(server: Server, source: str) -> None:
+    """Nobody takes memory for a body that nobody will read."""
+    for method, path, query in [("POST", "/", "delete"), ("POST", "/k", "uploadId=1")]:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            head = f"{method} {path}?{query} HTTP/1.1\r\nHost: {bucket_host(source)}\r\nContent-Length: 4000000\r\n\r\n"
+            connection.sendall(head.encode())
+            assert connection.recv(64).startswith(b"HTTP/1.1 403")
 
 
 def test_what_conditions_look_at_is_what_is_stored(server: Server, bucket: str) -> None:

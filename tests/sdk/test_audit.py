@@ -95,6 +95,21 @@ def test_the_file_is_put_aside_when_it_is_full(tmp_path: Path) -> None:
     assert numbers == list(range(60 - len(numbers), 60)) and len(numbers) > 15
 
 
+def test_a_file_that_somebody_else_put_aside_is_made_again(tmp_path: Path) -> None:
+    """And those that were put aside before stay: they are not moved on once for each line."""
+    audit = tmp_path / "audit.log"
+    server = Server(tmp_path / "data", "--audit", str(audit), "--audit-size", "2KiB", "--audit-files", "3")
+    server.send("PUT", bucket=BUCKET).expect(200)
+    older = tmp_path / "audit.log.1"
+    older.write_text("older")
+    audit.rename(tmp_path / "elsewhere")
+    for number in range(12):
+        server.send("PUT", f"/{number}", bucket=BUCKET, body=b"x").expect(200)
+    server.stop()
+    assert audit.stat().st_size > 0
+    assert (tmp_path / "audit.log.2").read_text() == "older" or older.read_text() == "older"
+
+
 def test_an_audit_that_cannot_be_kept_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="cannot open the audit"):
         Server(tmp_path / "data", "--audit", str(tmp_path / "none" / "audit.log"))

@@ -268,12 +268,16 @@ impl Rotating {
                 _ => {}
             }
         }
-        match self.kept {
-            0 => std::fs::remove_file(&self.path)?,
-            _ => std::fs::rename(&self.path, self.aside(1))?,
+        let gone = match self.kept {
+            0 => std::fs::remove_file(&self.path),
+            _ => std::fs::rename(&self.path, self.aside(1)),
+        };
+        match gone {
+            // Somebody else has put it aside.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
         self.file = append(&self.path)?;
-        self.size = 0;
         Ok(())
     }
 }
@@ -281,12 +285,13 @@ impl Rotating {
 impl Write for Rotating {
     /// A line is never torn between two files.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.size > 0
-            && self.size + line.len() as u64 > self.size_max
-            && let Err(error) = self.rotate()
-        {
-            // A file that is too large is better than a record that is lost.
-            tracing::error!(%error, "the file of the audit could not be put aside");
+        if self.size > 0 && self.size + line.len() as u64 > self.size_max {
+            if let Err(error) = self.rotate() {
+                // A file that is too large is better than a record that is lost.
+                tracing::error!(%error, "the file of the audit could not be put aside");
+            }
+            // Where it failed, it is tried again after as much more: each try puts the older ones further.
+            self.size = 0;
         }
         self.file.write_all(line)?;
         self.size += line.len() as u64;

@@ -7,7 +7,8 @@ use cosine_access::{
     Resource, Rules, allow_read, decide,
 };
 use cosine_store::{
-    Bucket, BucketName, CopySource, DeleteMarker, Error, ObjectKey, ObjectKind, Version, VersionId,
+    Bucket, BucketName, CopySource, DeleteMarker, Error, KEY_BYTES_MAX, ObjectKey, ObjectKind,
+    Version, VersionId,
 };
 use cosine_wire::header::name;
 use cosine_wire::{ApiError, Code};
@@ -17,7 +18,7 @@ use crate::audit::Effect;
 use crate::error::store_error;
 use crate::facts::{About, RequestFacts};
 use crate::params::show_version_id;
-use crate::request::Request;
+use crate::request::{Request, name_error};
 
 /// Between the look at a key and the use of what was seen, the key may be written anew and the old
 /// content collected: then one looks again. What is gone this many times in a row is damaged.
@@ -95,7 +96,11 @@ impl Asked<'_> {
     fn decide<T>(&self, request: &Request, name: &str, rule: impl FnOnce(&Ask<'_>) -> T) -> T {
         // Of a list, a policy may name the bucket, or the prefix.
         let is_list = self.key.is_empty() && request.row.knows_param("prefix");
-        let prefix = request.query.get("prefix").filter(|_| is_list).unwrap_or_default();
+        let prefix = request.query.get("prefix").filter(|prefix| {
+            // No key has a longer one.
+            is_list && prefix.len() <= KEY_BYTES_MAX
+        });
+        let prefix = prefix.unwrap_or_default();
         let list_of = (!prefix.is_empty()).then(|| [name, prefix].concat());
         rule(&Ask {
             caller: &request.caller,
@@ -181,7 +186,8 @@ impl Api {
     }
 
     /// Lets the caller do something with each of several objects of a bucket, or not: keys, and the
-    /// versions that are named. They may be many, so that others have their turn in between.
+    /// versions that are named. What can be no key is refused as that. They may be many, so that others have
+    /// their turn in between.
     ///
     /// # Errors
     /// If nobody can tell.
@@ -194,6 +200,11 @@ impl Api {
         let rules = &self.rules(bucket).await?;
         let mut permitted = Vec::with_capacity(objects.len());
         for (action, key, id) in objects {
+            if let Err(error) = ObjectKey::parse(key) {
+                permitted.push(Err(name_error(error)));
+                continue;
+            }
+            self.audit.room().await?;
             let about = About::Object(id);
             let asked = Asked { bucket, rules, action, key, acl: None, about };
             permitted.push(self.permit(request, asked).await);

@@ -336,7 +336,9 @@ fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
         }
     }
     for header in head.headers.keys().map(HeaderName::as_str) {
-        let is_one = SYSTEM_METADATA.contains(&header) || header.starts_with("x-cos-");
+        // A client may send Cache-Control twice; an object has one.
+        let is_metadata = !is_read && SYSTEM_METADATA.contains(&header);
+        let is_one = is_metadata || header.starts_with("x-cos-");
         if is_one && head.headers.get_all(header).iter().nth(1).is_some() {
             let message = format!("{header} is there twice.");
             return Err(ApiError::new(Code::InvalidArgument, message));

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use cosine_access::Account;
 use cosine_kv::{Commit, Condition, Found, Outcome, Revision, Scan, Write};
+use tracing::Instrument;
 
 use crate::commit::ATTEMPTS_MAX;
 use crate::record::{
@@ -350,15 +351,26 @@ impl Store {
             };
             let mut writes = decide().await?;
             writes.push(IdentitiesRecord { changes: changes + 1 }.put(row_key.clone())?);
-            let outcome = self.kv().commit(Commit { conditions: vec![condition], writes }).await;
-            self.inner.identity_changes.fetch_add(1, Ordering::Release);
-            match outcome? {
+            match self.commit_identities(Commit { conditions: vec![condition], writes }).await? {
                 Outcome::Committed(_) => return Ok(()),
                 Outcome::Conflict => {}
                 Outcome::Unknown => return Err(Error::Unknown),
             }
         }
         Err(Error::Busy)
+    }
+
+    /// Commits, and says that something may have changed, on a task of its own: a caller that goes away
+    /// would leave a change that nobody notices, and a key that was switched off would open as before.
+    async fn commit_identities(&self, commit: Commit) -> Result<Outcome, Error> {
+        let store = self.clone();
+        let commit = async move {
+            let outcome = store.kv().commit(commit).await;
+            store.inner.identity_changes.fetch_add(1, Ordering::Release);
+            outcome
+        };
+        let outcome = tokio::spawn(commit.in_current_span()).await;
+        Ok(outcome.map_err(|error| Error::System(error.to_string()))??)
     }
 
     async fn require_free(&self, key: Vec<u8>) -> Result<(), Error> {

@@ -319,7 +319,12 @@ impl ResourcePattern {
 
 impl SixParts {
     fn matches(&self, resource: &Resource<'_>) -> bool {
-        let named = |name: &str| self.name.matches(name);
+        // A pattern without a slash may be one of buckets alone, whose names end with one here.
+        let alone = |name: &str| {
+            let bucket = name.strip_suffix('/').filter(|bucket| !bucket.contains('/'));
+            bucket.is_some_and(|bucket| self.name.matches(bucket))
+        };
+        let named = |name: &str| self.name.matches(name) || alone(name);
         (named(resource.name) || resource.list_of.is_some_and(named))
             && self.service.matches(resource.service)
             && (resource.region.is_empty() || self.region.matches(resource.region))

@@ -164,6 +164,9 @@ fn every_spelling() {
     // A bucket alone is the bucket itself.
     let bucket = r#"{"statement":[{"effect":"allow","principal":"*","action":"*","resource":"qcs::cos:::b-1"}]}"#;
     assert!(get_object(bucket, "b-1/"));
+    let buckets = bucket.replace("b-1", "b*-1");
+    assert!(get_object(&buckets, "bet-1/") && !get_object(&buckets, "bet-2/"));
+    assert!(!get_object(&buckets, "bet-1/dir/"));
 }
 
 /// Every operator, met and not met, by the circumstances of the scene.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use cosine_access::{
-    Action, Ask, Caller, Fact, Facts, Key, Resource, Rules, explain as explain_ask,
+    AclNeed, Action, Ask, Caller, Fact, Facts, Key, Resource, Rules, explain as explain_ask,
 };
 use cosine_store::{BucketName, Error, Holder, ObjectKey};
 use cosine_wire::{ApiError, Code};
@@ -33,7 +33,10 @@ pub async fn explain(api: &Api, params: &Params) -> Result<Value, ApiError> {
     let resource = params.need("resource")?;
     let name = resource.rsplit_once(':').map_or(resource, |(_, name)| name);
     let (bucket, key) = name.split_once('/').unwrap_or((name, ""));
-    let name = format!("{bucket}/{key}");
+    let whole = format!("{bucket}/{key}");
+    // Of a list, the key is the prefix.
+    let is_list = action.acl == AclNeed::BucketRead && !key.is_empty();
+    let name = if is_list { format!("{bucket}/") } else { whole.clone() };
     let bucket = BucketName::parse(bucket)
         .map_err(|_| invalid("resource is <bucket-appid>/<key>.".to_owned()))?;
     if params.appid != 0 && account(api, params).await?.appid != bucket.appid() {
@@ -58,7 +61,7 @@ pub async fn explain(api: &Api, params: &Params) -> Result<Value, ApiError> {
             region: bucket.region(),
             owner: api.directory.owner(bucket.name().appid()).await?,
             name: &name,
-            list_of: None,
+            list_of: is_list.then_some(whole.as_str()),
         },
         facts: &supposed(params)?,
         rules: Rules {

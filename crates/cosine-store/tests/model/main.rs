@@ -17,13 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cosine_access::Account;
 use cosine_kv::{Found, Kv, Outcome, Scan};
 use cosine_store::fsck::{FsckOptions, fsck};
 
 use crate::support::owned;
 use cosine_store::{
-    Attributes, Bucket, BucketAcl, BucketName, ByteSource, Collector, CollectorOptions,
-    CopyRequest, Engines, Error, ListOptions, ManualClock, NewBucket, ObjectAcl, ObjectKey,
+    AccessKey, Attributes, Bucket, BucketAcl, BucketName, ByteSource, Collector, CollectorOptions,
+    CopyRequest, Engines, Error, Holder, ListOptions, ManualClock, NewBucket, ObjectAcl, ObjectKey,
     PutRequest, Rejection, SourceError, StorageClass, Store, Version, Zones,
 };
 use proptest::prelude::*;

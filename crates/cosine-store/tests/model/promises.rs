@@ -163,6 +163,42 @@ fn whoever_goes_away_in_an_append_breaks_nothing() {
     });
 }
 
+/// A key that is switched off by somebody who does not wait for the answer is noticed all the same.
+#[test]
+fn whoever_goes_away_in_a_change_of_identities_is_noticed() {
+    runtime().block_on(async {
+        let metrics = tokio::runtime::Handle::current().metrics();
+        let directory = tempfile::tempdir().unwrap();
+        let mut world = World::new(embedded(directory.path())).await;
+        world.create_bucket(0).await;
+        let store = &world.store;
+        let holder = Holder { appid: 1, user: None };
+        let secret_id = "id".to_owned();
+        let key = AccessKey { secret_id, secret: vec![], holder, created: 1, enabled: true };
+        store.add_account(Account { appid: 1, uin: 1 }, &key).await.unwrap();
+        let mut unseen = 0;
+        for polls in 0..20 {
+            store.set_access_key("id", 1, Some(true)).await.unwrap();
+            let before = store.identities_revision().await.unwrap();
+            let mut change = Box::pin(store.set_access_key("id", 1, Some(false)));
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            let done = (0..polls).any(|_| change.as_mut().poll(&mut context).is_ready());
+            drop(change);
+            // What was on its way when this one came is done when this one is.
+            let bucket = world.bucket(0).await.unwrap();
+            store.set_bucket_acl(&bucket, BucketAcl::Private).await.unwrap();
+            while metrics.num_alive_tasks() > 0 {
+                tokio::task::yield_now().await;
+            }
+            let is_off = !store.access_key("id").await.unwrap().unwrap().enabled;
+            let after = store.identities_revision().await.unwrap();
+            assert!(!is_off || before != after, "{polls} polls");
+            unseen += usize::from(is_off && !done);
+        }
+        assert!(unseen > 0, "every change was waited for");
+    });
+}
+
 /// A read finds its slices on the way: they stay for the grace after their object went, and go then.
 #[test]
 fn a_read_of_slices_outlives_their_object() {

@@ -25,12 +25,9 @@ const AT_ONCE_MAX: usize = 64;
 /// and may not write into the bucket at all learns that at once.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let digest = content_md5(&request)?;
+    find(api, &request).await?;
     let body = request.body.collect(BODY_BYTES_MAX, Code::XMLSizeLimit).await?;
-    let region = request.target.region.as_deref();
-    let bucket = api.find(request.bucket()?, region).await?;
-    if request.caller.is_anonymous() {
-        api.permit_key(&request, &bucket, request.action(), "").await?;
-    }
+    let bucket = find(api, &request).await?;
     let digest = digest.ok_or_else(|| {
         let message = "Missing required header for this request: Content-MD5";
         ApiError::new(Code::InvalidRequest, message)
@@ -49,6 +46,16 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let outcomes = delete_all(api, &bucket, asked).await;
     let reply = Reply::xml(delete_result(&outcomes, delete.quiet));
     Ok(reply.holding(request.body.take_share()))
+}
+
+/// Finds the bucket. Before the body, that nobody takes memory for nothing; and after it, that nobody outlives
+/// his rights.
+async fn find(api: &Api, request: &Request) -> Result<Bucket, ApiError> {
+    let bucket = api.find(request.bucket()?, request.target.region.as_deref()).await?;
+    if request.caller.is_anonymous() {
+        api.permit_key(request, &bucket, request.action(), "").await?;
+    }
+    Ok(bucket)
 }
 
 /// Outcomes come in the order of the request. What is asked of one key happens one after the other, since

@@ -15,6 +15,8 @@ use crate::request::Request;
 /// Makes an object of the parts of an upload. No byte moves, so that errors have their ordinary status.
 /// Metadata came with the upload; the Node.js SDK sends it once more, and it says nothing.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
+    // Before the body, that nobody takes memory for nothing; and after it, that nobody outlives his rights.
+    super::find(api, &request).await?;
     let body = small_body(&mut request, BODY_BYTES_MAX).await?;
     let (bucket, upload) = super::find(api, &request).await?;
     let forbid_overwrite = forbid_overwrite(&request)?;
