@@ -132,6 +132,13 @@ pub trait BlobReader: std::fmt::Debug + Send + Sync {
     /// [`Error::Damaged`] if any chunk that the range touches is not as it was written.
     async fn read(&self, range: Range<u64>) -> Result<Bytes, Error>;
 
+    /// Reads a range as it is stored, and not one byte more, without verifying it: for bytes that say by
+    /// themselves whether they are what was written, such as sealed ones.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the blob is shorter than it says.
+    async fn read_raw(&self, range: Range<u64>) -> Result<Vec<u8>, Error>;
+
     /// CRC-64/XZ of a range, whatever its size: from running checksums, and from the chunks at its two
     /// ends where it is ragged, which are read and verified.
     ///

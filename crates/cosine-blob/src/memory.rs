@@ -133,6 +133,10 @@ impl BlobReader for Blob {
         Ok(out.freeze())
     }
 
+    async fn read_raw(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
+        Ok(self.read(range).await?.into())
+    }
+
     async fn crc64(&self, range: Range<u64>) -> Result<u64, Error> {
         Ok(crc64(&self.read(range).await?))
     }

@@ -1,6 +1,7 @@
 //! A client of a server that speaks COS: one signed request at a time, over plain HTTP or TLS.
 //!
-//! For `cosine admin`, and for copies from the regions of other deployments.
+//! For `cosine admin`, and for copies from the regions of other deployments. [`Server::send`] asks other
+//! servers, such as a key management.
 
 mod trust;
 
@@ -87,7 +88,18 @@ impl Server {
     /// # Errors
     /// If the server cannot be reached, or does not answer in thirty seconds.
     pub async fn ask(&self, ask: Ask<'_>) -> std::io::Result<Response<Incoming>> {
-        let request = request(ask).map_err(invalid)?;
+        self.send(request(ask).map_err(invalid)?, PATIENCE).await
+    }
+
+    /// Sends a request as it is, on a connection of its own, and waits for the head of the answer.
+    ///
+    /// # Errors
+    /// If the server cannot be reached, or does not answer in time.
+    pub async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        patience: Duration,
+    ) -> std::io::Result<Response<Incoming>> {
         let answer = async {
             let stream = TokioIo::new(self.connect().await?);
             let (mut sender, connection) =
@@ -95,7 +107,7 @@ impl Server {
             tokio::spawn(connection);
             sender.send_request(request).await.map_err(Error::other)
         };
-        tokio::time::timeout(PATIENCE, answer)
+        tokio::time::timeout(patience, answer)
             .await
             .map_err(|_| Error::from(ErrorKind::TimedOut))?
     }

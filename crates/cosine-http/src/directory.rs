@@ -10,7 +10,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cosine_access::{Account, Credential, Identity, Policy, PolicyError, PolicyKind, Session, Who};
-use cosine_crypt::StoreKey;
+use cosine_crypt::Key;
 use cosine_store::{AccessKey, Bucket, Error, Holder, Revision, Store, Uid};
 use cosine_wire::qsign::{Presented, SignKey, Signed};
 use cosine_wire::{ApiError, Code};
@@ -72,7 +72,7 @@ impl Signer {
 #[derive(Debug)]
 pub struct Directory {
     store: Store,
-    key: Arc<StoreKey>,
+    key: Arc<Key>,
     root: Arc<Signer>,
     account: Account,
     memory: Mutex<Memory>,
@@ -131,7 +131,7 @@ impl<K: Eq + Hash, V: Clone> Remembered<K, V> {
 impl Directory {
     /// All who may sign: the root credential, for the account of the settings, and whoever is in the
     /// store, whose secrets this key opens.
-    pub fn new(store: Store, key: Arc<StoreKey>, account: Account, root: Credential) -> Self {
+    pub fn new(store: Store, key: Arc<Key>, account: Account, root: Credential) -> Self {
         let root = Signer {
             key: root.secret_id.clone(),
             credential: root,
@@ -148,7 +148,7 @@ impl Directory {
     }
 
     /// The key that secrets are sealed under.
-    pub fn key(&self) -> &StoreKey {
+    pub fn key(&self) -> &Key {
         &self.key
     }
 
@@ -370,7 +370,8 @@ mod tests {
         let kv: Arc<dyn Kv> = Arc::new(cosine_kv::Memory::default());
         let engines =
             Engines { kv: Arc::clone(&kv), blobs: Arc::new(cosine_blob::Memory::default()) };
-        let store = Store::open(engines, Arc::new(SystemClock)).await.unwrap();
+        let master = Arc::new(cosine_store::MasterKeys::new(Key::random().unwrap(), vec![]));
+        let store = Store::open(engines, Arc::new(SystemClock), master).await.unwrap();
         let name = BucketName::parse("b-1250000000").unwrap();
         let (acl, zones) = (BucketAcl::Private, Zones::One);
         let new = NewBucket { name: name.clone(), region: "ap-x".into(), acl, zones };
@@ -380,7 +381,7 @@ mod tests {
         let credential = Credential { secret_id: "id".into(), secret_key: "key".into() };
         let account = Account { appid: 1_250_000_000, uin: 1 };
         let directory = || {
-            let key = Arc::new(StoreKey::random().unwrap());
+            let key = Arc::new(Key::random().unwrap());
             Directory::new(store.clone(), key, account, credential.clone())
         };
         assert!(directory().policy(&bucket).await.unwrap().is_some());

@@ -1,6 +1,6 @@
 //! What the store says, in COS's codes.
 
-use cosine_store::{Error, Rejection, SourceError};
+use cosine_store::{Error, KeyError, KmsError, Rejection, SourceError};
 use cosine_wire::header::name;
 use cosine_wire::{ApiError, Code};
 
@@ -56,6 +56,13 @@ pub fn store_error(error: Error) -> ApiError {
         ),
         Error::DigestMismatch => Code::BadDigest.into(),
         Error::Source(error) => source_error(error),
+        Error::Key(error) => key_error(error),
+        Error::UploadKey(_) => ApiError::new(
+            Code::InvalidArgument,
+            "The part does not come with the customer key that the upload began with.",
+        ),
+        Error::NoSuchKmsKey => Code::KmsKeyNotExist.into(),
+        Error::KmsKeyState => Code::KmsKeyDisabled.into(),
         Error::Frozen => Code::SlowDown.into(),
         Error::Full => Code::InsufficientStorage.into(),
         Error::Busy => Code::PathConflict.into(),
@@ -64,6 +71,7 @@ pub fn store_error(error: Error) -> ApiError {
             Code::ServiceUnavailable.into()
         }
         Error::WrongStore
+        | Error::WrongMasterKey
         | Error::Damaged(_)
         | Error::NewerFormat { .. }
         | Error::Gone
@@ -74,6 +82,28 @@ pub fn store_error(error: Error) -> ApiError {
             Code::InternalError.into()
         }
     }
+}
+
+/// The answer where a key is missing, or is another one, or cannot be had.
+fn key_error(error: KeyError) -> ApiError {
+    let code = match &error {
+        KeyError::CustomerKeyMissing | KeyError::CustomerKeyWrong => Code::SsecDecryptHeaderInvalid,
+        KeyError::CustomerKeyUnwanted => {
+            let message = "The object is not encrypted with a customer key.";
+            return ApiError::new(Code::InvalidRequest, message);
+        }
+        KeyError::Kms(KmsError::NotFound) => Code::KmsKeyNotExist,
+        KeyError::Kms(KmsError::Disabled) => Code::KmsKeyDisabled,
+        KeyError::Kms(KmsError::Unsealable) => Code::KmsException,
+        KeyError::Kms(KmsError::Throttled) => Code::KmsFreqControl,
+        KeyError::Kms(KmsError::Refused(_)) => Code::KmsInternalException,
+        KeyError::Kms(KmsError::Unavailable(_)) => Code::ServiceUnavailable,
+        KeyError::Damaged | KeyError::NoRandom => Code::InternalError,
+    };
+    if code.status() >= 500 {
+        tracing::error!(%error, "a key cannot be had");
+    }
+    code.into()
 }
 
 /// The answer to a body that did not arrive.

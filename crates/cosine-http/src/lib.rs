@@ -22,6 +22,7 @@ mod figures;
 mod form;
 pub mod limits;
 pub mod listener;
+mod master;
 mod meter;
 mod metrics;
 pub mod monitor;
@@ -36,6 +37,7 @@ pub mod secret;
 mod service;
 mod source;
 mod spelling;
+mod sse;
 mod sts;
 mod system;
 mod token;
@@ -45,7 +47,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use cosine_access::{Account, Credential};
-use cosine_crypt::StoreKey;
 use cosine_store::{Clock, CollectorOptions, Store};
 use cosine_wire::host::HostRules;
 
@@ -56,6 +57,7 @@ use metrics::Metrics;
 use limits::Budget;
 pub use limits::Limits;
 pub use listener::{Tls, serve};
+pub use master::{KeepMaster, Master};
 pub use monitor::Monitor;
 pub use remote::{Remote, Remotes};
 
@@ -66,8 +68,6 @@ pub struct Settings {
     pub account: Account,
     /// Its keys: who has them may administrate.
     pub root: Credential,
-    /// What secrets are sealed under.
-    pub key: Arc<StoreKey>,
     /// A host on which temporary credentials are made, beside those that begin with `sts.`.
     pub sts_host: Option<String>,
     /// How host names are read.
@@ -80,6 +80,10 @@ pub struct Settings {
     pub collector: CollectorOptions,
     /// How much clients may hold.
     pub limits: Limits,
+    /// Refuse keys of customers that come over plain HTTP.
+    pub customer_keys_need_tls: bool,
+    /// What the keys of the store are sealed under.
+    pub master: Arc<Master>,
 }
 
 /// The regions of a deployment.
@@ -122,7 +126,7 @@ pub struct Api {
 impl Api {
     /// The API on this store.
     pub fn new(store: Store, clock: Arc<dyn Clock>, settings: Settings, audit: Audit) -> Self {
-        let (key, root) = (Arc::clone(&settings.key), settings.root.clone());
+        let (key, root) = (Arc::clone(store.key()), settings.root.clone());
         let directory = Directory::new(store.clone(), key, settings.account, root);
         let requests = Budget::new(u64::from(settings.limits.requests), 1);
         let memory = Arc::new(Budget::new(settings.limits.memory, 1 << 10));

@@ -98,6 +98,13 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// Adds headers as [`with_text`](Self::with_text) does.
+    pub fn with_texts(self, headers: Vec<(&'static str, String)>) -> Self {
+        headers.into_iter().fold(self, |reply, (name, value)| reply.with_text(name, value))
+    }
+}
+
 /// The body of an answer.
 #[derive(Debug)]
 pub enum ReplyBody {

@@ -1,20 +1,21 @@
 //! What is copied from: for PUT Object - Copy and Upload Part - Copy alike.
 
 use cosine_access::{ReadProof, Reason};
-use cosine_store::{Bucket, BucketName, ObjectKey, VersionId};
+use cosine_store::{Bucket, BucketName, CustomerKey, ObjectKey, VersionId};
 use cosine_wire::condition::{COPY_SOURCE, Conditions, Facts};
 use cosine_wire::copy_source::CopySource;
 use cosine_wire::header::name;
-use cosine_wire::host::HostRules;
 use cosine_wire::{ApiError, Code};
 
 use crate::Api;
 use crate::authorise::{GET_OBJECT, Wanted};
+use crate::error::store_error;
 use crate::facts::About;
 use crate::params::{read_version_id, show_version_id};
 use crate::remote::Remote;
 use crate::reply::Reply;
 use crate::request::{Request, name_error};
+use crate::sse;
 
 /// `x-cos-copy-source` and the conditions on it.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Source {
     pub id: Option<VersionId>,
     /// What must hold of it.
     pub conditions: Conditions,
+    /// The customer's key that it is encrypted with.
+    pub customer_key: Option<CustomerKey>,
 }
 
 /// Whether the tags of a source are carried over where the request replaces none.
@@ -41,7 +44,8 @@ impl Source {
     /// # Errors
     /// Those of [`CopySource::parse`], 400 `InvalidCopySource` and `KeyTooLong`, 404 `NoSuchVersion`, 400
     /// `InvalidArgument` for malformed conditions.
-    pub fn parse(request: &Request, rules: &HostRules) -> Result<Self, ApiError> {
+    pub fn parse(api: &Api, request: &Request) -> Result<Self, ApiError> {
+        let rules = &api.settings.hosts;
         let header = request.headers.get(name::COPY_SOURCE).ok_or(Code::InvalidCopySource)?;
         let source = CopySource::parse(header.as_bytes(), rules)?;
         let bucket_error = |_| {
@@ -54,6 +58,7 @@ impl Source {
             key: ObjectKey::parse(source.key).map_err(name_error)?,
             id: source.version_id.as_deref().map(read_version_id).transpose()?,
             conditions: Conditions::parse(&request.headers, COPY_SOURCE)?,
+            customer_key: sse::source_key(api, request)?,
         })
     }
 
@@ -81,7 +86,7 @@ impl Source {
             about,
         };
         let found = api.readable_object(request, &wanted).await?;
-        let etag = found.version.etag.to_string();
+        let etag = api.store.sums(&found.version).map_err(store_error)?.etag.to_string();
         self.require(Facts { etag: &etag, last_modified: found.version.last_modified() })?;
         let tags = api.sees_tags(request, &found, about);
         let stays_inside = self.bucket.appid() == to.name().appid();

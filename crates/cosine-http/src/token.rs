@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cosine_access::Credential;
-use cosine_crypt::{SealError, StoreKey};
+use cosine_crypt::{Key, SealError};
 use cosine_store::Holder;
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ impl Token {
     ///
     /// # Errors
     /// [`SealError::NoRandom`].
-    pub fn seal(&self, key: &StoreKey) -> Result<String, SealError> {
+    pub fn seal(&self, key: &Key) -> Result<String, SealError> {
         let text = json!({
             "id": self.credential.secret_id,
             "secret": self.credential.secret_key,
@@ -53,7 +53,7 @@ impl Token {
     }
 
     /// Opens what clients present; `None` for what was never sealed here.
-    pub fn open(key: &StoreKey, token: &str) -> Option<Self> {
+    pub fn open(key: &Key, token: &str) -> Option<Self> {
         if token.len() > TOKEN_BYTES_MAX {
             return None;
         }

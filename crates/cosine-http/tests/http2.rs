@@ -7,10 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cosine_access::{Account, Credential};
-use cosine_crypt::StoreKey;
 use cosine_http::audit::{Audit, AuditTarget};
-use cosine_http::{Api, Limits, Regions, Settings, serve};
-use cosine_store::{Clock, Engines, Store, SystemClock};
+use cosine_http::{Api, Limits, Master, Regions, Settings, serve};
+use cosine_store::{Clock, Engines, MasterKeys, Store, SystemClock};
 use cosine_wire::host::{HostRules, ServedRegions};
 use cosine_wire::qsign::{Signed, sign};
 use cosine_wire::query::Query;
@@ -28,13 +27,13 @@ async fn start() -> std::net::SocketAddr {
         blobs: Arc::new(cosine_blob::Memory::default()),
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = Store::open(engines, Arc::clone(&clock)).await.unwrap();
+    let master = Arc::new(MasterKeys::parse(&"5a".repeat(32)).unwrap());
+    let store = Store::open(engines, Arc::clone(&clock), Arc::clone(&master)).await.unwrap();
     let credential = Credential { secret_id: "id".into(), secret_key: "key".into() };
     let settings = Settings {
         remotes: Default::default(),
         account: Account { appid: 1_250_000_000, uin: 1 },
         root: credential,
-        key: Arc::new(StoreKey::random().unwrap()),
         sts_host: None,
         hosts: HostRules::new(vec![], ServedRegions::All, HashMap::new()),
         regions: Regions { default: "ap-x".into(), named: vec!["ap-x".into()], any: false },
@@ -47,6 +46,8 @@ async fn start() -> std::net::SocketAddr {
             stall_time: Duration::from_secs(60),
             drain_time: Duration::from_secs(25),
         },
+        customer_keys_need_tls: false,
+        master: Arc::new(Master::new(Arc::clone(&master), None)),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -130,7 +130,7 @@ impl Store {
     }
 
     /// Writes rows of a bucket, if it is still there.
-    async fn configure(&self, bucket: &Bucket, writes: Vec<Write>) -> Result<(), Error> {
+    pub(crate) async fn configure(&self, bucket: &Bucket, writes: Vec<Write>) -> Result<(), Error> {
         let mut bucket = bucket.clone();
         for _ in 0..ATTEMPTS_MAX {
             self.pass_gate(&mut bucket).await?;

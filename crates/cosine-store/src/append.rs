@@ -9,19 +9,22 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use cosine_crypt::{Encryption, KeyError};
 use cosine_kv::Condition;
 use md5::{Digest, Md5};
 use tracing::Instrument;
 
 use crate::commit::ATTEMPTS_MAX;
-use crate::content::Arrived;
+use crate::content::{Arrived, Destination};
 use crate::copy::MOVED_BYTES_MAX;
 use crate::get::Reread;
+use crate::keys::ContentKey;
 use crate::publish::{ContentLink, KeyState, Publication};
 use crate::record::{
-    Body, ContentRecord, Etag, ObjectKind, Pools, Record, ReferenceRecord, Slice, Version,
+    Body, ContentRecord, Coverage, Etag, ObjectKind, ObjectSums, Pools, Record, ReferenceRecord,
+    SealedContentKey, Slice, SliceKey, Version,
 };
-use crate::slices::{Below, Composed};
+use crate::slices::{Below, Composed, Piece};
 use crate::source::{ByteSource, SourceError};
 use crate::{Error, PutRequest, Store, key};
 
@@ -45,8 +48,12 @@ struct Front {
     version: Option<Version>,
     /// Where its bytes lie.
     pools: Pools,
-    /// The slices that stay as they are.
-    slices: Vec<Slice>,
+    /// How much of them is sealed.
+    coverage: Coverage,
+    /// The entity tag of the object, were it shown plain.
+    etag: Option<Etag>,
+    /// The pieces that stay as they are.
+    pieces: Vec<Piece>,
     /// The bytes at its end that are written once more.
     tail: Range<u64>,
 }
@@ -67,12 +74,15 @@ impl Store {
         self.require_room()?;
         let front = self.front(&request, position).await?;
         let class = front.version.as_ref().map_or(request.class, |version| version.class);
+        let (request, lock) = self.lock_of_grown(request, &front).await?;
+        let key = lock.as_ref().map(|(key, _)| key);
         let tail = match &front.version {
-            Some(version) => self.read(version, front.tail.clone()).await?,
+            Some(version) => self.read(version, front.tail.clone(), key).await?,
             None => Default::default(),
         };
         let mut grown = Grown { tail: Reread::new(tail), source, md5: Md5::new(), length: 0 };
-        let arrived = self.receive(&mut grown, self.pool_of(class)).await;
+        let to = Destination { pool: self.pool_of(class), key, hashed: false };
+        let arrived = self.receive(&mut grown, to).await;
         let arrived = arrived.map_err(|error| grown.tail.broken.take().unwrap_or(error))?;
         if position.saturating_add(grown.length) > MOVED_BYTES_MAX {
             return Err(Error::EntityTooLarge);
@@ -83,8 +93,9 @@ impl Store {
         }
         // On a task of its own, as every commit: a caller that goes away stops nothing half done.
         let store = self.clone();
-        let publish =
-            async move { store.publish_grown(request, position, front, arrived, md5).await };
+        let content_key = lock.map(|(_, sealed)| sealed);
+        let came = (arrived, md5, content_key);
+        let publish = async move { store.publish_grown(request, position, front, came).await };
         let version = tokio::spawn(publish.in_current_span())
             .await
             .map_err(|error| Error::System(error.to_string()))??;
@@ -102,9 +113,40 @@ impl Store {
         let Body::Slices(ends) = &record.body else {
             return Err(Error::Damaged("an appendable object is not made of slices".into()));
         };
-        let found = self.slices(version.content, ends, &(0..record.size)).await?;
-        let slices: Vec<Slice> = found.into_iter().map(|(slice, _)| slice).collect();
-        Ok(Front::of(version, &record, slices))
+        let found = self.pieces(version.content, ends, &(0..record.size)).await?;
+        let pieces: Vec<Piece> = found.into_iter().map(|(piece, _)| piece).collect();
+        let etag = record.sums.read(self.key(), &version.content.0)?.etag;
+        Ok(Front::of(version, &record, (pieces, etag)))
+    }
+
+    /// What is appended is sealed under: as the object is, whatever the request asks for. A first append
+    /// decides.
+    async fn lock_of_grown(
+        &self,
+        mut request: PutRequest,
+        front: &Front,
+    ) -> Result<(PutRequest, Option<(ContentKey, SealedContentKey)>), Error> {
+        let at = (&request.bucket, &request.key);
+        let Some(version) = &front.version else {
+            let lock = self.lock(at, &request.encryption).await?;
+            return Ok((request, lock));
+        };
+        let customer = match &request.encryption {
+            Encryption::Customer(key) => Some(key.clone()),
+            _ => None,
+        };
+        let Some(sealed) = &version.content_key else {
+            if customer.is_some() {
+                return Err(KeyError::CustomerKeyUnwanted.into());
+            }
+            request.encryption = Encryption::None;
+            let lock = self.lock((&request.bucket, &request.key), &request.encryption).await?;
+            return Ok((request, lock));
+        };
+        let key = self.open_envelope(at, sealed, customer.as_ref()).await?;
+        request.encryption = sealed.envelope.encryption(customer.as_ref())?;
+        let sealed = sealed.clone();
+        Ok((request, Some((key, sealed))))
     }
 
     async fn publish_grown(
@@ -112,8 +154,7 @@ impl Store {
         request: PutRequest,
         position: u64,
         front: Front,
-        mut arrived: Arrived,
-        md5: [u8; 16],
+        (mut arrived, md5, content_key): (Arrived, [u8; 16], Option<SealedContentKey>),
     ) -> Result<Version, Error> {
         let mut bucket = request.bucket.clone();
         let before = front.version.as_ref();
@@ -125,13 +166,18 @@ impl Store {
                 return Err(Error::AppendPosition(now.map_or(0, |version| version.size)));
             }
             let unchanged = state.untouched(key::head(bucket.uid(), &request.key));
-            let content = self.grown(&front, &arrived, unchanged).await?;
+            let plain = grown_etag(front.etag, md5);
+            let (content, link) =
+                self.grown(&front, &arrived, (content_key.as_ref(), plain, unchanged)).await?;
+            let etag = self.shown_etag(plain, &request.encryption)?;
+            let shown = !matches!(request.encryption, Encryption::None);
+            let sealed = shown || content.below().coverage.needs_key();
             let mut publication = Publication {
                 bucket: bucket.clone(),
                 key: request.key.clone(),
                 size: position + (arrived.size - (front.tail.end - front.tail.start)),
-                etag: grown_etag(before, md5),
-                crc64: content.0,
+                sums: ObjectSums { etag, crc64: content.crc64 },
+                content_key: content_key.clone().filter(|_| sealed),
                 kind: ObjectKind::Appendable,
                 // As they are now: they may have been edited while the bytes came.
                 attributes: now.map_or(&request.attributes, |v| &v.attributes).clone(),
@@ -139,7 +185,7 @@ impl Store {
                 acl: now.map_or(request.acl.clone(), |v| v.acl.clone()),
                 class: now.map_or(request.class, |v| v.class),
                 forbid_overwrite: false,
-                content: content.1,
+                content: link,
             };
             let published = self.publish_once(&mut publication).await;
             if !matches!(published, Ok(None)) {
@@ -156,33 +202,39 @@ impl Store {
         Err(Error::Busy)
     }
 
-    /// The content that the object has after an append: its checksum, and what it takes.
+    /// The content that the object has after an append, and what it takes.
     async fn grown(
         &self,
         front: &Front,
         arrived: &Arrived,
-        unchanged: Condition,
-    ) -> Result<(u64, ContentLink), Error> {
-        let (mut conditions, mut writes, mut slices) = (vec![unchanged], vec![], vec![]);
-        for slice in &front.slices {
+        (key, etag, unchanged): (Option<&SealedContentKey>, Etag, Condition),
+    ) -> Result<(Composed, ContentLink), Error> {
+        let (mut conditions, mut writes, mut pieces) = (vec![unchanged], vec![], vec![]);
+        for Piece { slice, crc64 } in &front.pieces {
             let shared = self.share(slice.content).await?;
             let holder = self.new_uid()?;
             writes.extend(shared.held_by(slice.content, holder)?);
             conditions.push(shared.condition);
-            slices.push(Slice { holder, ..*slice });
+            pieces.push(Piece { slice: Slice { holder, ..slice.clone() }, crc64: *crc64 });
         }
+        let mut below = Below { pools: front.pools, depth: 0, coverage: front.coverage };
         if arrived.size > 0 {
-            let (needed, rows) = arrived.rows()?;
+            let (needed, rows) = arrived.rows(self.key())?;
             conditions.extend(needed);
             writes.extend(rows);
             let (content, holder) = (arrived.uid, self.new_uid()?);
             writes.push(ReferenceRecord {}.put(key::content_reference(content, holder))?);
-            let (length, crc64) = (arrived.size, arrived.crc64);
-            slices.push(Slice { content, holder, offset: 0, length, crc64 });
+            let (length, key) = (arrived.size, SliceKey::Same);
+            let slice = Slice { content, holder, offset: 0, length, key };
+            pieces.push(Piece { slice, crc64: arrived.crc64 });
+            below = below.and(Below { depth: 0, ..arrived.below() });
         }
-        let below = Below { pools: front.pools.and(arrived.pools()), depth: 0 };
-        let content = Composed::new(self.new_uid()?, slices, below);
-        Ok((content.crc64, ContentLink::Composed { content, conditions, writes }))
+        let uid = self.new_uid()?;
+        // Without a key nothing is sealed, and what the key would be called is of no meaning.
+        let keyed = (key.map_or(uid, |key| key.uid), etag);
+        let content = Composed::new(uid, pieces, below, keyed);
+        let link = ContentLink::Composed { content: content.clone(), conditions, writes };
+        Ok((content, link))
     }
 }
 
@@ -198,22 +250,26 @@ fn appendable(state: &KeyState, position: u64) -> Result<Option<&Version>, Error
 }
 
 /// It changes with each append, and tells the same appends from others.
-fn grown_etag(before: Option<&Version>, md5: [u8; 16]) -> Etag {
+fn grown_etag(before: Option<Etag>, md5: [u8; 16]) -> Etag {
     let digest = match before {
         None => md5,
-        Some(version) => {
-            Md5::new().chain_update(version.etag.digest).chain_update(md5).finalize().into()
-        }
+        Some(before) => Md5::new().chain_update(before.digest).chain_update(md5).finalize().into(),
     };
     Etag { digest, parts: 0 }
 }
 
 impl Front {
-    fn of(version: &Version, record: &ContentRecord, mut slices: Vec<Slice>) -> Self {
-        let kept = kept(&slices.iter().map(|slice| slice.length).collect::<Vec<_>>());
-        let merged: u64 = slices.drain(kept..).map(|slice| slice.length).sum();
+    fn of(
+        version: &Version,
+        record: &ContentRecord,
+        (mut pieces, etag): (Vec<Piece>, Etag),
+    ) -> Self {
+        let lengths: Vec<u64> = pieces.iter().map(|piece| piece.slice.length).collect();
+        let merged: u64 = pieces.drain(kept(&lengths)..).map(|piece| piece.slice.length).sum();
         let tail = record.size - merged..record.size;
-        Self { version: Some(version.clone()), pools: record.pools, slices, tail }
+        let coverage = if pieces.is_empty() { Coverage::Nothing } else { record.coverage };
+        let (version, pools) = (Some(version.clone()), record.pools);
+        Self { version, pools, coverage, etag: Some(etag), pieces, tail }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Why an operation did not happen.
 
+use cosine_crypt::KeyError;
+
 use crate::source::SourceError;
 
 /// What the caller must do differently, or what is broken.
@@ -83,6 +85,21 @@ pub enum Error {
     /// Somebody has all the keys that one may have.
     #[error("there are too many keys already")]
     TooManyKeys,
+    /// It does not go with the key that came, or a key management says no.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A part does not go with the encryption of its upload.
+    #[error("a part does not go with the encryption of its upload: {0}")]
+    UploadKey(KeyError),
+    /// There is no such key of the key management.
+    #[error("there is no such key of the key management")]
+    NoSuchKmsKey,
+    /// A key of the key management is not in a state for that.
+    #[error("the key of the key management is not in a state for that")]
+    KmsKeyState,
+    /// The master key is not the one that the store's key is sealed under.
+    #[error("the master key is not the one that this store was made with")]
+    WrongMasterKey,
     /// Others write the same thing all the time.
     #[error("too many writers at the same time")]
     Busy,

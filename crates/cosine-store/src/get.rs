@@ -9,7 +9,9 @@ use cosine_blob::{BlobReader, CHUNK_BYTES};
 use cosine_kv::{Found, Revision, Row, Scan};
 
 use crate::commit::ATTEMPTS_MAX;
+use crate::keys::ContentKey;
 use crate::record::{HeadRecord, OldVersion, Record, Version, VersionId};
+use crate::sealed::SealedBlob;
 use crate::source::{ByteSource, SourceError};
 use crate::spans::{Span, Spans};
 use crate::verify::require_fit;
@@ -134,25 +136,31 @@ impl Store {
         Ok(self.head(bucket, key).await?.and_then(|(head, _)| head.null))
     }
 
-    /// Opens a range of a version's bytes.
+    /// Opens a range of a version's bytes; `key` is what [`unlock`](Self::unlock) gave.
     ///
     /// # Errors
     /// [`Error::Gone`] if the version went meanwhile, [`Error::Damaged`].
-    pub async fn read(&self, version: &Version, range: Range<u64>) -> Result<ObjectReader, Error> {
-        self.read_content(version.content, range, None).await
+    pub async fn read(
+        &self,
+        version: &Version,
+        range: Range<u64>,
+        key: Option<&ContentKey>,
+    ) -> Result<ObjectReader, Error> {
+        self.read_content((version.content, key), range, None).await
     }
 
     /// Opens a range of a content's bytes, each blob through `lens` if there is one.
     pub(crate) async fn read_content(
         &self,
-        content: crate::Uid,
+        (content, key): (crate::Uid, Option<&ContentKey>),
         range: Range<u64>,
         lens: Option<Lens>,
     ) -> Result<ObjectReader, Error> {
         if range.is_empty() {
             return Ok(ObjectReader::default());
         }
-        Ok(ObjectReader { lens, spans: Some(self.spans(content, range).await?), open: None })
+        let spans = Some(self.spans(content, range, key).await?);
+        Ok(ObjectReader { lens, spans, ..ObjectReader::default() })
     }
 }
 
@@ -172,24 +180,46 @@ pub struct ObjectReader {
     lens: Option<Lens>,
     /// Where the bytes lie that come next; `None` for an empty range.
     spans: Option<Spans>,
-    open: Option<(Arc<dyn BlobReader>, Range<u64>)>,
+    /// The blob that is being read, and what is left to read of it.
+    open: Option<(Open, Range<u64>)>,
+    /// What was read at once, and comes next.
+    pieces: std::vec::IntoIter<Bytes>,
+}
+
+/// A blob that is being read.
+#[derive(Debug)]
+enum Open {
+    Plain(Arc<dyn BlobReader>),
+    Sealed(SealedBlob),
+}
+
+impl Open {
+    async fn read(&self, range: Range<u64>) -> Result<Vec<Bytes>, Error> {
+        match self {
+            Self::Plain(reader) => Ok(vec![reader.read(range).await?]),
+            Self::Sealed(blob) => blob.read(range).await,
+        }
+    }
 }
 
 impl ObjectReader {
     /// The next piece, of at most 512 KiB; `None` at the end.
     ///
     /// # Errors
-    /// [`Error::Blob`] where stored bytes are not what was written: no wrong byte is returned.
+    /// [`Error::Blob`] and [`Error::Damaged`] where stored bytes are not what was written: no wrong byte
+    /// is returned.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
-            if let Some((reader, range)) = self.open.as_mut().filter(|(_, range)| !range.is_empty())
-            {
-                // Ends where chunks end, so that no chunk is read twice.
+            if let Some(piece) = self.pieces.next() {
+                return Ok(Some(piece));
+            }
+            if let Some((open, range)) = self.open.as_mut().filter(|(_, range)| !range.is_empty()) {
+                // Ends where chunks and segments end, so that none is read twice.
                 let end = (range.start / READ_BYTES + 1) * READ_BYTES;
                 let piece = range.start..end.min(range.end);
-                let bytes = reader.read(piece.clone()).await?;
+                self.pieces = open.read(piece.clone()).await?.into_iter();
                 range.start = piece.end;
-                return Ok(Some(bytes));
+                continue;
             }
             let Some(spans) = &mut self.spans else { return Ok(None) };
             match spans.next().await? {
@@ -202,7 +232,14 @@ impl ObjectReader {
                         Some(lens) => lens(reader),
                         None => reader,
                     };
-                    self.open = Some((reader, range));
+                    self.open = Some((Open::Plain(reader), range));
+                }
+                Some(Span::Sealed { blob, range }) => {
+                    let blob = match self.lens {
+                        Some(lens) => blob.through(lens),
+                        None => blob,
+                    };
+                    self.open = Some((Open::Sealed(blob), range));
                 }
             }
         }

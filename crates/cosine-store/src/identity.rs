@@ -12,8 +12,7 @@ use tracing::Instrument;
 
 use crate::commit::ATTEMPTS_MAX;
 use crate::record::{
-    AccessKeyRecord, AccountRecord, IdentitiesRecord, KeyCheckRecord, Record, RoleRecord,
-    UinRecord, UserRecord,
+    AccessKeyRecord, AccountRecord, IdentitiesRecord, Record, RoleRecord, UinRecord, UserRecord,
 };
 use crate::{Error, Store, key};
 
@@ -80,24 +79,6 @@ impl Store {
             return Ok(Some(Revision(self.inner.identity_changes.load(Ordering::Acquire))));
         }
         Ok(self.kv().get(&key::identities()).await?.map(|row| row.revision))
-    }
-
-    /// Sees to it that the store's key is the one that it was made with: `check` is something sealed, kept
-    /// if nothing is yet. Returns what is kept.
-    ///
-    /// # Errors
-    /// If it cannot be read or written.
-    pub async fn key_check(&self, check: Vec<u8>) -> Result<Vec<u8>, Error> {
-        let key = key::key_check();
-        if let Some(record) = self.read_record::<KeyCheckRecord>(key.clone()).await? {
-            return Ok(record.sealed);
-        }
-        let record = KeyCheckRecord { sealed: check };
-        let conditions = vec![Condition::Absent(key.clone())];
-        let commit = Commit { conditions, writes: vec![record.put(key.clone())?] };
-        let _ = self.kv().commit(commit).await?;
-        let kept: Option<KeyCheckRecord> = self.read_record(key).await?;
-        kept.map(|record| record.sealed).ok_or(Error::Unknown)
     }
 
     /// Finds a pair of keys.

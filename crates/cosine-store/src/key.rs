@@ -99,9 +99,20 @@ pub fn bucket_cors(bucket: Uid) -> Vec<u8> {
     join(b's', &[&bucket.0, b"cors"])
 }
 
+/// A bucket's default encryption.
+pub fn bucket_encryption(bucket: Uid) -> Vec<u8> {
+    join(b's', &[&bucket.0, b"encryption"])
+}
+
 /// All that a bucket may have beside its gate.
-pub fn bucket_settings(bucket: Uid) -> [Vec<u8>; 4] {
-    [bucket_acl(bucket), bucket_policy(bucket), policy_text(bucket), bucket_cors(bucket)]
+pub fn bucket_settings(bucket: Uid) -> [Vec<u8>; 5] {
+    [
+        bucket_acl(bucket),
+        bucket_policy(bucket),
+        policy_text(bucket),
+        bucket_cors(bucket),
+        bucket_encryption(bucket),
+    ]
 }
 
 /// Which of them a row is.
@@ -114,9 +125,9 @@ pub fn identities() -> Vec<u8> {
     join(b'm', &[b"identities"])
 }
 
-/// By what the right key of the store is known.
-pub fn key_check() -> Vec<u8> {
-    join(b'm', &[b"key-check"])
+/// The key of the store, sealed.
+pub fn store_key() -> Vec<u8> {
+    join(b'm', &[b"store-key"])
 }
 
 /// An account.
@@ -177,6 +188,26 @@ pub fn access_keys() -> Vec<u8> {
 /// The public half in the key of a pair of keys.
 pub fn secret_id_of(key: &[u8]) -> Option<String> {
     String::from_utf8(key.get(1..)?.to_vec()).ok()
+}
+
+/// A key of the built-in key management.
+pub fn kms_key(key_id: &str) -> Vec<u8> {
+    join(b'z', &[key_id.as_bytes()])
+}
+
+/// Every key of the built-in key management begins with this.
+pub fn kms_keys() -> Vec<u8> {
+    join(b'z', &[])
+}
+
+/// The id in the key of one.
+pub fn kms_key_id_of(key: &[u8]) -> Option<String> {
+    String::from_utf8(key.get(1..)?.to_vec()).ok()
+}
+
+/// The key that an account's objects are encrypted under where none is named.
+pub fn kms_default(appid: u64) -> Vec<u8> {
+    join(b'j', &[&appid.to_be_bytes()])
 }
 
 /// A key's head: rewritten by every commit that touches any version of the key, and gone with the
@@ -451,8 +482,10 @@ pub fn is_known(key: &[u8]) -> bool {
         Some(b'a' | b'n') => appid_of(key).is_some(),
         Some(b'g' | b'l') => name_of(key).is_some(),
         Some(b'y') => secret_id_of(key).is_some(),
+        Some(b'j') => appid_of(key).is_some(),
+        Some(b'z') => kms_key_id_of(key).is_some(),
         Some(b'm') => {
-            let known = [store(), ledger(), scrub(), identities(), key_check()];
+            let known = [store(), ledger(), scrub(), identities(), store_key()];
             known.iter().any(|known| known == key)
         }
         Some(b'p') => part_of(key).is_some(),
@@ -460,7 +493,7 @@ pub fn is_known(key: &[u8]) -> bool {
         Some(b'u') => upload_of(key).is_some(),
         Some(b'v') => old_of(key).is_some(),
         Some(b's') => {
-            let known: [&[u8]; 4] = [b"acl", b"policy", b"policy-text", b"cors"];
+            let known: [&[u8]; 5] = [b"acl", b"policy", b"policy-text", b"cors", b"encryption"];
             known.contains(&setting_of(key))
         }
         _ => false,

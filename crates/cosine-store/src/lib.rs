@@ -19,12 +19,15 @@ mod copy;
 mod damage;
 mod delete;
 mod edit;
+mod encryption;
 mod error;
 pub mod fsck;
 mod get;
 mod id;
 mod identity;
 mod key;
+mod keys;
+mod kms;
 mod list;
 mod list_uploads;
 mod list_versions;
@@ -36,6 +39,7 @@ mod record;
 mod restore;
 mod run;
 mod scrub;
+mod sealed;
 mod slices;
 mod source;
 mod spans;
@@ -50,9 +54,10 @@ pub use clock::{Clock, ManualClock, Sleep, SystemClock};
 pub use collector::{Collected, Collector, CollectorOptions, Ledger};
 pub use copy::{
     Announced, CopyFacts, CopyPlan, CopyRequest, CopySource, Fetched, MOVED_BYTES_MAX, PlannedCopy,
-    Rejection, plan,
+    Rejection, RewrapRules, plan,
 };
 pub use cosine_access::{BucketAcl, ObjectAcl};
+pub use cosine_crypt::{CustomerKey, Encryption, KeyError, KmsError, MasterKeys, Shown};
 pub use cosine_kv::Revision;
 pub use damage::Damage;
 pub use delete::Deleted;
@@ -60,16 +65,18 @@ pub use error::Error;
 pub use get::{Lens, ObjectReader};
 pub use id::{Random, SystemRandom, Uid, UploadId};
 pub use identity::{AccessKey, Holder, IDENTITY_NAME_BYTES_MAX, KEYS_MAX};
+pub use keys::ContentKey;
+pub use kms::{KmsKey, MasterRewrap};
 pub use list::{BucketPage, Entry, ListOptions, ObjectPage};
 pub use list_uploads::{PartPage, UploadEntry, UploadPage};
 pub use list_versions::{VersionEntry, VersionPage};
 pub use name::{BucketName, KEY_BYTES_MAX, NameError, ObjectKey};
-pub use part::{PartCopyRequest, PlannedPartCopy};
-pub use put::PutRequest;
+pub use part::{PartCopyRequest, PlannedPartCopy, PutPartRequest};
+pub use put::{PlannedPut, PutRequest};
 pub use record::{
-    Attributes, Census, DamageRecord, DeleteMarker, Etag, LedgerRecord, ObjectKind, Pools, Restore,
-    RestoreTier, RoleRecord, StorageClass, UploadRecord, UserRecord, Version, VersionId,
-    Versioning, Zones,
+    Attributes, BucketEncryption, Census, Coverage, DamageRecord, DeleteMarker, Etag, KmsKeyState,
+    LedgerRecord, ObjectKind, ObjectSums, Pools, Restore, RestoreTier, RoleRecord, StorageClass,
+    UploadRecord, UserRecord, Version, VersionId, Versioning, Zones,
 };
 pub use restore::{Readable, RestoreRequest, RestoreTimes, Restored};
 pub use scrub::{Scrub, ScrubOptions, ScrubStatus};
@@ -81,6 +88,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use cosine_blob::{BlobId, Blobs, PoolId, StoreId};
+use cosine_crypt::{KeyManagement, Keyring};
 use cosine_kv::{Commit, Condition, Kv, Outcome, Scan};
 
 use id::BlobIds;
@@ -109,12 +117,24 @@ pub struct StoreOptions {
     pub restore_times: RestoreTimes,
     /// What copies that move bytes read through, where a fault is wanted there.
     pub copy_lens: Option<Lens>,
+    /// What the key of the store, and the keys of the built-in key management, are sealed under.
+    pub master: Arc<MasterKeys>,
+    /// The key management of new objects, if it is not the built-in one.
+    pub kms: Option<Arc<dyn KeyManagement>>,
+    /// Seal every new blob, though nobody asks for it.
+    pub encrypt_at_rest: bool,
+    /// Which copies must have their bytes sealed anew where they get another key.
+    pub rewrap: RewrapRules,
 }
 
 impl StoreOptions {
     /// As most stores go about things.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, master: Arc<MasterKeys>) -> Self {
         Self {
+            master,
+            kms: None,
+            encrypt_at_rest: false,
+            rewrap: RewrapRules::default(),
             clock,
             random: Arc::new(SystemRandom),
             pools: BTreeMap::new(),
@@ -135,6 +155,7 @@ struct Inner {
     kv: Arc<dyn Kv>,
     blobs: Arc<dyn Blobs>,
     options: StoreOptions,
+    keyring: Keyring,
     run: Run,
     blob_ids: BlobIds,
     /// The freezes that this process is deciding under, by their tokens.
@@ -147,10 +168,14 @@ impl Store {
     /// Opens the store on these engines, or makes one on empty ones.
     ///
     /// # Errors
-    /// [`Error::WrongStore`] if metadata and blobs belong to different stores: then nothing is
-    /// changed.
-    pub async fn open(engines: Engines, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        Self::open_with(engines, StoreOptions::new(clock)).await
+    /// [`Error::WrongStore`] if metadata and blobs belong to different stores, [`Error::WrongMasterKey`]:
+    /// then nothing is changed.
+    pub async fn open(
+        engines: Engines,
+        clock: Arc<dyn Clock>,
+        master: Arc<MasterKeys>,
+    ) -> Result<Self, Error> {
+        Self::open_with(engines, StoreOptions::new(clock, master)).await
     }
 
     /// The same, with other options.
@@ -160,11 +185,12 @@ impl Store {
     pub async fn open_with(engines: Engines, options: StoreOptions) -> Result<Self, Error> {
         let Engines { kv, blobs } = engines;
         identify(&*kv, &*blobs, &*options.random).await?;
+        let keyring = kms::keyring(&kv, &options).await?;
         let run = Run::start(&*kv, &*options.clock, &*options.random).await?;
         let blob_ids = BlobIds::new(run.id);
         let freezes = Mutex::default();
         let identity_changes = AtomicU64::new(0);
-        let inner = Inner { kv, blobs, options, run, blob_ids, freezes, identity_changes };
+        let inner = Inner { kv, blobs, options, keyring, run, blob_ids, freezes, identity_changes };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -89,7 +89,7 @@ impl Store {
         let mut parts = Vec::with_capacity(rows.len());
         for (key, row) in rows {
             let (_, number) = key::part_of(&key).ok_or_else(damaged)?;
-            parts.push(Part::of(number, &PartRecord::decode(&key, &row.value)?));
+            parts.push(self.shown_part(number, &PartRecord::decode(&key, &row.value)?)?);
         }
         Ok(PartPage { parts, truncated })
     }

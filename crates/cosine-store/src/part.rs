@@ -9,17 +9,21 @@ use std::ops::Range;
 
 use cosine_access::ReadProof;
 use cosine_blob::PoolId;
+use cosine_crypt::{CustomerKey, Encryption, KeyError};
 use cosine_kv::{Commit, Condition, Write};
 use md5::{Digest, Md5};
 use tracing::Instrument;
 
 use crate::commit::{ATTEMPTS_MAX, Proof};
-use crate::content::Arrived;
+use crate::content::{Arrived, Destination, INLINE_BYTES_MAX};
 use crate::copy::{Announced, CopyFacts, CopyPlan, CopySource, plan};
 use crate::id::Uid;
+use crate::keys::{ContentKey, key_of_slice};
 use crate::publish::let_go;
-use crate::record::{Body, PartRecord, Record, ReferenceRecord, Slice};
-use crate::slices::{Below, Composed, DEPTH_MAX};
+use crate::record::{
+    Body, Etag, PartRecord, PartSums, Record, ReferenceRecord, Slice, SliceKey, Sums,
+};
+use crate::slices::{Below, Composed, DEPTH_MAX, Piece};
 use crate::source::ByteSource;
 use crate::upload::{Part, Upload};
 use crate::{Error, Store, key};
@@ -27,6 +31,19 @@ use crate::{Error, Store, key};
 /// A range over more slices than this refers to the whole content: each takes a reference and perhaps
 /// a pardon in the one commit of the part.
 const SLICES_MAX: usize = 256;
+
+/// A part to store.
+#[derive(Clone, Debug)]
+pub struct PutPartRequest {
+    /// The upload.
+    pub upload: Upload,
+    /// From 1 to 10,000.
+    pub number: u16,
+    /// The MD5 that the sender announced.
+    pub md5: Option<[u8; 16]>,
+    /// The customer's key that the upload is encrypted with.
+    pub customer_key: Option<CustomerKey>,
+}
 
 /// A part to copy: there is proof that its caller may read the source, and its caller has settled that the
 /// destination may be written.
@@ -40,6 +57,10 @@ pub struct PartCopyRequest {
     pub source: ReadProof<CopySource>,
     /// Which of its bytes.
     pub range: Range<u64>,
+    /// The customer's key that the source is encrypted with.
+    pub source_key: Option<CustomerKey>,
+    /// The customer's key that the upload is encrypted with.
+    pub customer_key: Option<CustomerKey>,
 }
 
 /// A copy of a part that was planned and not rejected.
@@ -48,7 +69,11 @@ pub struct PlannedPartCopy {
     store: Store,
     request: PartCopyRequest,
     moves_to: Option<PoolId>,
-    etag: [u8; 16],
+    /// The source's content key, if any of it is sealed.
+    from: Option<ContentKey>,
+    /// The upload's content key, if any of the part is to be sealed.
+    to: Option<ContentKey>,
+    md5: [u8; 16],
 }
 
 /// What a part's bytes are.
@@ -56,9 +81,9 @@ enum PartContent {
     /// What came with it.
     Arrived(Arrived),
     /// A slice of a content that is there.
-    Slice { content: Uid, range: Range<u64> },
+    Slice { content: Uid, range: Range<u64>, key: SliceKey },
     /// Several such slices.
-    Slices { uid: Uid, slices: Vec<Slice> },
+    Slices { uid: Uid, pieces: Vec<Piece> },
 }
 
 /// A part that is about to be.
@@ -67,15 +92,15 @@ struct NewPart {
     number: u16,
     holder: Uid,
     length: u64,
-    crc64: u64,
-    etag: [u8; 16],
+    sums: PartSums,
     content: PartContent,
 }
 
 impl PlannedPartCopy {
-    /// Whether bytes move: then it may take long.
+    /// Whether so many bytes move that it may take long.
     pub fn moves_bytes(&self) -> bool {
-        self.moves_to.is_some()
+        let Range { start, end } = self.request.range;
+        self.moves_to.is_some() && end - start > INLINE_BYTES_MAX as u64
     }
 
     /// Copies.
@@ -84,43 +109,52 @@ impl PlannedPartCopy {
     /// [`Error::NoSuchUpload`], [`Error::Gone`] if the source went meanwhile, and where bytes move
     /// those of reading and writing them.
     pub async fn run(self) -> Result<Part, Error> {
-        let Self { store, request, moves_to, etag } = self;
-        let PartCopyRequest { upload, number, source, range } = request;
+        let Self { store, request, moves_to, from, to, md5 } = self;
+        let PartCopyRequest { upload, number, source, range, customer_key, .. } = request;
         let source = source.into_inner().version;
         let length = range.end - range.start;
+        let from = (source.content, from.as_ref());
         let content = match moves_to {
             Some(pool) => {
-                PartContent::Arrived(store.transcode(source.content, range.clone(), pool).await?)
+                let to = Destination { pool, key: to.as_ref(), hashed: false };
+                PartContent::Arrived(store.transcode(from, range.clone(), to).await?)
             }
-            None => store.part_of_content(source.content, range.clone()).await?,
+            None => store.part_of_content(from, range.clone(), to.as_ref()).await?,
         };
         let crc64 = match &content {
             PartContent::Arrived(arrived) => arrived.crc64,
-            _ => store.crc64(source.content, range).await?,
+            _ => store.crc64(source.content, range, from.1).await?,
         };
         let holder = store.new_uid()?;
-        store.publish_part(NewPart { upload, number, holder, length, crc64, etag, content }).await
+        let sums = PartSums { etag: shown(md5, customer_key.as_ref()), md5, crc64 };
+        store.publish_part(NewPart { upload, number, holder, length, sums, content }).await
     }
+}
+
+/// The entity tag that is shown of a part whose bytes have this MD5.
+fn shown(md5: [u8; 16], customer: Option<&CustomerKey>) -> [u8; 16] {
+    customer.map_or(md5, |key| key.blind(md5))
 }
 
 impl Store {
     /// Stores a part, in place of the one of the same number.
     ///
     /// # Errors
-    /// [`Error::Source`], [`Error::DigestMismatch`], [`Error::NoSuchUpload`]: then nothing is stored.
+    /// [`Error::Source`], [`Error::DigestMismatch`], [`Error::NoSuchUpload`], [`Error::Key`]: then nothing
+    /// is stored.
     pub async fn put_part(
         &self,
-        upload: Upload,
-        number: u16,
-        md5: Option<[u8; 16]>,
+        request: PutPartRequest,
         source: &mut dyn ByteSource,
     ) -> Result<Part, Error> {
-        self.require_room()?;
-        let content = self.receive(source, self.pool_of(upload.record.class)).await?;
-        if md5.is_some_and(|announced| announced != content.md5) {
-            return Err(Error::DigestMismatch);
-        }
-        self.publish_arrived(upload, number, content).await
+        let announced = request.md5;
+        self.arriving_part(request, source, |content| {
+            match announced.is_some_and(|announced| Some(announced) != content.md5) {
+                true => Err(Error::DigestMismatch),
+                false => Ok(()),
+            }
+        })
+        .await
     }
 
     /// Stores a part whose bytes another deployment sends.
@@ -129,103 +163,145 @@ impl Store {
     /// As for [`put_part`](Self::put_part); [`Error::FetchMismatch`] if other bytes came.
     pub async fn fetch_part(
         &self,
-        upload: Upload,
-        number: u16,
+        request: PutPartRequest,
         announced: Announced,
         source: &mut dyn ByteSource,
     ) -> Result<Part, Error> {
-        self.require_room()?;
-        let content = self.receive(source, self.pool_of(upload.record.class)).await?;
-        announced.require(&content)?;
-        self.publish_arrived(upload, number, content).await
+        self.arriving_part(request, source, |content| announced.require(content)).await
     }
 
-    /// Plans the copy of a part. Nothing is written yet.
+    async fn arriving_part(
+        &self,
+        request: PutPartRequest,
+        source: &mut dyn ByteSource,
+        check: impl FnOnce(&Arrived) -> Result<(), Error>,
+    ) -> Result<Part, Error> {
+        self.require_room()?;
+        let PutPartRequest { upload, number, customer_key, .. } = request;
+        let key = self.key_of_upload(&upload, customer_key.as_ref(), false).await?;
+        let pool = self.pool_of(upload.record.class);
+        let to = Destination { pool, key: key.as_ref(), hashed: true };
+        let content = self.receive(source, to).await?;
+        check(&content)?;
+        let (length, md5) = (content.size, content.plain_etag().digest);
+        let etag = shown(md5, customer_key.as_ref());
+        let sums = PartSums { etag, md5, crc64: content.crc64 };
+        let (holder, content) = (self.new_uid()?, PartContent::Arrived(content));
+        self.publish_part(NewPart { upload, number, holder, length, sums, content }).await
+    }
+
+    /// The content key of an upload, where a part takes it: where new bytes are to be sealed, or the part
+    /// is of sealed ones. The customer's key is held against it in any case.
+    async fn key_of_upload(
+        &self,
+        upload: &Upload,
+        customer: Option<&CustomerKey>,
+        of_sealed: bool,
+    ) -> Result<Option<ContentKey>, Error> {
+        let encrypted = !matches!(upload.encryption(customer)?, Encryption::None);
+        if !encrypted && !self.seals_at_rest() && !of_sealed {
+            return Ok(None);
+        }
+        let at = (&upload.bucket, &upload.key);
+        let opened = self.open_envelope(at, &upload.record.content_key, customer).await;
+        opened.map(Some).map_err(|error| match error {
+            Error::Key(error @ KeyError::CustomerKeyWrong) => Error::UploadKey(error),
+            error => error,
+        })
+    }
+
+    /// Plans the copy of a part: asks for every key that it takes. Nothing is written yet.
     ///
     /// # Errors
-    /// [`Error::Rejected`], [`Error::Gone`] if the source went meanwhile.
+    /// [`Error::Rejected`], [`Error::Key`], [`Error::Gone`] if the source went meanwhile.
     pub async fn plan_part_copy(&self, request: PartCopyRequest) -> Result<PlannedPartCopy, Error> {
         self.require_room()?;
-        let source = &request.source.get().version;
-        let content = self.content(source.content).await?;
-        let wanted_in = self.pool_of(request.upload.record.class);
+        let (source, upload) = (request.source.get(), &request.upload);
+        let customer = request.customer_key.as_ref();
+        let content = self.content(source.version.content).await?;
+        let wanted_in = self.pool_of(upload.record.class);
+        let encryption = upload.encryption(customer)?;
+        let presented = (request.source_key.as_ref(), &encryption);
         let plan = plan(CopyFacts {
             size: request.range.end - request.range.start,
             lies_in: content.pools,
             wanted_in,
-            readable: self.readable(source).now(),
+            // Of a range it is not all that would have to move.
+            in_one_place: false,
+            coverage: content.coverage,
+            encrypted: !matches!(encryption, Encryption::None),
+            may_rewrap: self.may_rewrap(source, &upload.bucket, presented).await?,
+            readable: self.readable(&source.version).now(),
             changes_nothing: false,
         });
         tracing::debug!(?plan, number = request.number, "copy of a part");
         let moves_to = match plan {
             CopyPlan::Reject(rejection) => return Err(Error::Rejected(rejection)),
-            CopyPlan::Transcode(pool) => Some(pool),
+            CopyPlan::Transcode(pool) | CopyPlan::Relocate(pool) => Some(pool),
             // Too many levels to read through: its bytes are written once more.
-            CopyPlan::Reference if content.depth >= DEPTH_MAX => Some(wanted_in),
-            CopyPlan::Reference => None,
+            _ if content.depth >= DEPTH_MAX => Some(wanted_in),
+            CopyPlan::Reference | CopyPlan::Rewrap => None,
         };
+        let at = (&source.bucket, &source.key);
+        let from = self.unlock(at, &source.version, request.source_key.as_ref()).await?;
+        let of_sealed = from.is_some() && moves_to.is_none();
+        let to = self.key_of_upload(upload, customer, of_sealed).await?;
+        let sums = content.sums.read(self.key(), &source.version.content.0)?;
         let whole = request.range == (0..content.size);
-        let etag = match content.md5.filter(|_| whole) {
+        let md5 = match sums.md5.filter(|_| whole) {
             Some(md5) => md5,
-            None => stand_in(source.content, &request.range),
+            None => stand_in(source.version.content, &request.range),
         };
-        Ok(PlannedPartCopy { store: self.clone(), request, moves_to, etag })
+        Ok(PlannedPartCopy { store: self.clone(), request, moves_to, from, to, md5 })
     }
 
-    /// What a range of a content is as a part.
+    /// What a range of a content is as a part of an upload whose content key is `to`.
     async fn part_of_content(
         &self,
-        mut content: Uid,
+        (mut content, from): (Uid, Option<&ContentKey>),
         mut range: Range<u64>,
+        to: Option<&ContentKey>,
     ) -> Result<PartContent, Error> {
+        let mut from = from.cloned();
         loop {
             let record = self.content(content).await?;
-            let Body::Slices(ends) = &record.body else {
-                return Ok(PartContent::Slice { content, range });
+            let slice = |range| -> Result<PartContent, Error> {
+                let key = sealed_for(to, from.as_ref())?;
+                Ok(PartContent::Slice { content, range, key })
             };
+            let Body::Slices(ends) = &record.body else { return slice(range) };
             if (range.end - range.start).saturating_mul(2) >= record.size {
-                return Ok(PartContent::Slice { content, range });
+                return slice(range);
             }
-            let slices = self.slices(content, ends, &range).await?;
-            match &slices[..] {
-                [(slice, within)] => (content, range) = (slice.content, within.clone()),
-                _ if slices.len() > SLICES_MAX => {
-                    return Ok(PartContent::Slice { content, range });
+            let pieces = self.pieces(content, ends, &range).await?;
+            match &pieces[..] {
+                [(Piece { slice, .. }, within)] => {
+                    let below = self.content(slice.content).await?;
+                    from = key_of_slice(&below, from.as_ref(), &slice.key)?;
+                    (content, range) = (slice.content, within.clone());
                 }
-                _ => return self.several(slices).await,
+                _ if pieces.len() > SLICES_MAX => return slice(range),
+                _ => return self.several(pieces, from.as_ref(), to).await,
             }
         }
     }
 
-    async fn several(&self, found: Vec<(Slice, Range<u64>)>) -> Result<PartContent, Error> {
-        let mut slices = Vec::with_capacity(found.len());
-        for (slice, within) in found {
-            let length = within.end - within.start;
-            let crc64 = match length == slice.length {
-                true => slice.crc64,
-                false => self.crc64(slice.content, within.clone()).await?,
-            };
-            let holder = self.new_uid()?;
-            slices.push(Slice {
-                content: slice.content,
-                holder,
-                offset: within.start,
-                length,
-                crc64,
-            });
-        }
-        Ok(PartContent::Slices { uid: self.new_uid()?, slices })
-    }
-
-    async fn publish_arrived(
+    async fn several(
         &self,
-        upload: Upload,
-        number: u16,
-        content: Arrived,
-    ) -> Result<Part, Error> {
-        let (length, crc64, etag) = (content.size, content.crc64, content.md5);
-        let (holder, content) = (self.new_uid()?, PartContent::Arrived(content));
-        self.publish_part(NewPart { upload, number, holder, length, crc64, etag, content }).await
+        found: Vec<(Piece, Range<u64>)>,
+        from: Option<&ContentKey>,
+        to: Option<&ContentKey>,
+    ) -> Result<PartContent, Error> {
+        let mut pieces = Vec::with_capacity(found.len());
+        for (piece, within) in found {
+            let (offset, length) = (within.start, within.end - within.start);
+            let crc64 = self.crc64_of_piece(&piece, within, from).await?;
+            let Slice { content, key, .. } = piece.slice;
+            let below = key_of_slice(&self.content(content).await?, from, &key)?;
+            let (holder, key) = (self.new_uid()?, sealed_for(to, below.as_ref())?);
+            pieces.push(Piece { slice: Slice { content, holder, offset, length, key }, crc64 });
+        }
+        Ok(PartContent::Slices { uid: self.new_uid()?, pieces })
     }
 
     /// Publishes a part, on a task of its own.
@@ -248,7 +324,7 @@ impl Store {
                 content.keep();
             }
             if committed? {
-                return Ok(Part::of(part.number, &record));
+                return self.shown_part(part.number, &record);
             }
             let Upload { bucket, key, id, .. } = &part.upload;
             part.upload = self.upload(bucket, key, *id).await?;
@@ -263,17 +339,20 @@ impl Store {
     async fn build_part(&self, part: &NewPart) -> Result<(PartRecord, Commit), Error> {
         let now = self.now();
         let (before, same) = self.part(&part.upload, part.number).await?;
-        let (content, offset, below, mut conditions, mut writes) = self.take(part).await?;
+        let Taken { content, offset, key, below, mut conditions, mut writes } =
+            self.take(part).await?;
+        let owner = (&**self.key(), &part.holder.0[..]);
         let record = PartRecord {
             content,
             holder: part.holder,
             offset,
             length: part.length,
-            crc64: part.crc64,
-            etag: part.etag,
+            sums: Sums::keep(part.sums, below.coverage.needs_key(), owner)?,
             modified: now,
             pools: below.pools,
             depth: below.depth,
+            coverage: below.coverage,
+            key,
         };
         conditions.extend([part.upload.stands(), same]);
         writes.push(record.put(key::part(part.upload.record.uid, part.number))?);
@@ -283,31 +362,28 @@ impl Store {
         Ok((record, Commit { conditions, writes }))
     }
 
-    /// What it takes that a part holds its content: which one, where in it the part begins, what lies
-    /// below, conditions and writes.
-    async fn take(
-        &self,
-        part: &NewPart,
-    ) -> Result<(Uid, u64, Below, Vec<Condition>, Vec<Write>), Error> {
+    /// What it takes that a part holds its content.
+    async fn take(&self, part: &NewPart) -> Result<Taken, Error> {
         let reference =
             |content| ReferenceRecord {}.put(key::content_reference(content, part.holder));
         match &part.content {
             PartContent::Arrived(content) => {
-                let (conditions, mut writes) = content.rows()?;
+                let (conditions, mut writes) = content.rows(self.key())?;
                 writes.push(reference(content.uid)?);
-                let below = Below { pools: content.pools(), depth: 0 };
-                Ok((content.uid, 0, below, conditions, writes))
+                let (below, key) = (content.below(), SliceKey::Same);
+                Ok(Taken { content: content.uid, offset: 0, key, below, conditions, writes })
             }
-            PartContent::Slice { content, range } => {
+            PartContent::Slice { content, range, key } => {
                 let shared = self.share(*content).await?;
                 let writes = shared.held_by(*content, part.holder)?;
-                let below = Below::from(&shared.record);
-                Ok((*content, range.start, below, vec![shared.condition], writes))
+                let (below, conditions) = (Below::from(&shared.record), vec![shared.condition]);
+                let (content, offset, key) = (*content, range.start, key.clone());
+                Ok(Taken { content, offset, key, below, conditions, writes })
             }
-            PartContent::Slices { uid, slices } => {
+            PartContent::Slices { uid, pieces } => {
                 let (mut conditions, mut writes) = (Vec::new(), Vec::new());
                 let mut below = Below::default();
-                for slice in slices {
+                for Piece { slice, .. } in pieces {
                     let shared = self.share(slice.content).await?;
                     for write in shared.held_by(slice.content, slice.holder)? {
                         // A content that is sliced twice is pardoned once.
@@ -318,13 +394,38 @@ impl Store {
                     below = below.and(Below::from(&shared.record));
                     conditions.push(shared.condition);
                 }
-                let composed = Composed::new(*uid, slices.clone(), below);
-                let below = composed.below();
-                writes.extend(composed.rows()?);
+                let etag = Etag { digest: part.sums.md5, parts: 0 };
+                let keyed = (part.upload.record.content_key.uid, etag);
+                let composed = Composed::new(*uid, pieces.clone(), below, keyed);
+                let (below, key) = (composed.below(), SliceKey::Same);
+                writes.extend(composed.rows(self.key())?);
                 writes.push(reference(*uid)?);
-                Ok((*uid, 0, below, conditions, writes))
+                Ok(Taken { content: *uid, offset: 0, key, below, conditions, writes })
             }
         }
+    }
+}
+
+/// What it takes that a part holds its content: which one, where in it the part begins, what lies
+/// below, conditions and writes.
+struct Taken {
+    content: Uid,
+    offset: u64,
+    key: SliceKey,
+    below: Below,
+    conditions: Vec<Condition>,
+    writes: Vec<Write>,
+}
+
+/// How who has the key of an upload gets that of a content which a part is of.
+fn sealed_for(
+    upload: Option<&ContentKey>,
+    content: Option<&ContentKey>,
+) -> Result<SliceKey, Error> {
+    match (upload, content) {
+        (_, None) => Ok(SliceKey::Same),
+        (Some(upload), Some(content)) => content.below(upload),
+        (None, Some(_)) => Err(Error::System("a sealed part without the upload's key".into())),
     }
 }
 

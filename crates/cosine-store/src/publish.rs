@@ -8,8 +8,8 @@ use crate::commit::{ATTEMPTS_MAX, Proof};
 use crate::content::Arrived;
 use crate::id::Uid;
 use crate::record::{
-    Attributes, Etag, HeadRecord, ObjectKind, OldVersion, Record, ReferenceRecord, ReleasedRecord,
-    Sse, StorageClass, Version, Versioning,
+    Attributes, HeadRecord, ObjectKind, ObjectSums, OldVersion, Record, ReferenceRecord,
+    ReleasedRecord, SealedContentKey, StorageClass, Sums, Version, Versioning,
 };
 use crate::slices::Composed;
 use crate::{Error, ObjectKey, Store, key};
@@ -21,8 +21,9 @@ pub struct Publication {
     pub bucket: Bucket,
     pub key: ObjectKey,
     pub size: u64,
-    pub etag: Etag,
-    pub crc64: u64,
+    pub sums: ObjectSums,
+    /// The content key, if anything is sealed under it.
+    pub content_key: Option<SealedContentKey>,
     pub kind: ObjectKind,
     pub attributes: Attributes,
     pub tags: Vec<(String, String)>,
@@ -196,11 +197,14 @@ impl Store {
             null: bucket.versioning() != Versioning::Enabled,
             content,
             size: publication.size,
-            etag: publication.etag,
-            crc64: publication.crc64,
+            sums: Sums::keep(
+                publication.sums,
+                publication.content_key.is_some(),
+                (self.key(), &uid.0),
+            )?,
             class: publication.class,
             kind: publication.kind,
-            sse: Sse::None,
+            content_key: publication.content_key.clone(),
             acl: publication.acl.clone(),
             attributes: publication.attributes.clone(),
             tags: publication.tags.clone(),
@@ -223,7 +227,7 @@ impl Store {
         let reference = |content| ReferenceRecord {}.put(key::content_reference(content, owner));
         match link {
             ContentLink::Arrived(content) => {
-                let (conditions, mut writes) = content.rows()?;
+                let (conditions, mut writes) = content.rows(self.key())?;
                 writes.push(reference(content.uid)?);
                 Ok((content.uid, conditions, writes))
             }
@@ -234,7 +238,7 @@ impl Store {
             }
             ContentLink::Composed { content, conditions, writes } => {
                 let mut writes = writes.clone();
-                writes.extend(content.rows()?);
+                writes.extend(content.rows(self.key())?);
                 writes.push(reference(content.uid)?);
                 Ok((content.uid, conditions.clone(), writes))
             }

@@ -6,18 +6,28 @@
 
 mod access;
 mod content;
+mod encryption;
 mod object;
+mod sums;
 mod upload;
 
 pub use access::{
     AccessKeyRecord, AccountRecord, BucketCorsRecord, BucketPolicyRecord, IdentitiesRecord,
-    KeyCheckRecord, PolicyTextRecord, RoleRecord, UinRecord, UserRecord,
+    PolicyTextRecord, RoleRecord, UinRecord, UserRecord,
 };
-pub use content::{Body, ContentRecord, ContentState, PageEnd, PageRecord, Pools, Slice};
+pub use content::{
+    Body, ContentRecord, ContentState, Coverage, DataKey, PageEnd, PageRecord, Pools, Slice,
+    SliceKey,
+};
+pub use encryption::{
+    BucketEncryption, BucketEncryptionRecord, KmsDefaultRecord, KmsKeyRecord, KmsKeyState,
+    StoreKeyRecord,
+};
 pub use object::{
-    Attributes, DeleteMarker, Etag, HeadRecord, ObjectKind, OldVersion, Restore, RestoreTier, Sse,
-    StorageClass, Version, VersionId,
+    Attributes, DeleteMarker, Etag, HeadRecord, ObjectKind, OldVersion, Restore, RestoreTier,
+    SealedContentKey, StorageClass, Version, VersionId,
 };
+pub use sums::{ContentSums, ObjectSums, PartSums, Sums};
 pub use upload::{EndedUploadRecord, PartRecord, UploadRecord};
 
 use bytes::Bytes;
@@ -110,7 +120,10 @@ records! {
     PolicyTextRecord: "policy text", 1;
     BucketCorsRecord: "bucket CORS", 1;
     IdentitiesRecord: "identities", 1;
-    KeyCheckRecord: "key check", 1;
+    StoreKeyRecord: "store key", 1;
+    KmsKeyRecord: "KMS key", 1;
+    KmsDefaultRecord: "default KMS key", 1;
+    BucketEncryptionRecord: "bucket encryption", 1;
     AccountRecord: "account", 1;
     UinRecord: "uin", 1;
     UserRecord: "user", 1;

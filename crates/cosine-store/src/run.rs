@@ -145,7 +145,8 @@ mod tests {
         let kv = Arc::new(cosine_kv::Memory::default());
         let blobs = Arc::new(cosine_blob::Memory::default());
         let engines = Engines { kv: Arc::clone(&kv) as Arc<dyn Kv>, blobs };
-        let store = Store::open(engines, Arc::new(SystemClock)).await.unwrap();
+        let master = Arc::new(cosine_crypt::MasterKeys::parse(&"5a".repeat(32)).unwrap());
+        let store = Store::open(engines, Arc::new(SystemClock), master).await.unwrap();
         assert!(store.ready().await.is_ok());
         assert!(end(&*kv, store.inner.run.id, vec![]).await.unwrap());
         assert!(matches!(store.ready().await, Err(Error::Fenced)));

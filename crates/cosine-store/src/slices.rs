@@ -10,14 +10,20 @@ use std::ops::Range;
 use bytes::Bytes;
 use cosine_blob::BlobId;
 use cosine_blob::table::{crc64, crc64_combine};
+use cosine_crypt::Key;
+use cosine_crypt::segment::{Segments, Stream};
 use cosine_kv::{Condition, Found, Kv, Scan, Write};
 
 use crate::id::Uid;
+use crate::keys::{ContentKey, key_of_slice, require_key};
 use crate::list::after;
 use crate::record::{
-    Body, ContentRecord, ContentState, PageEnd, PageRecord, Pools, Record, ReferenceRecord, Slice,
+    Body, ContentRecord, ContentState, ContentSums, Coverage, DataKey, Etag, PageEnd, PageRecord,
+    Pools, Record, ReferenceRecord, Slice, Sums,
 };
+use crate::sealed::SealedBlob;
 use crate::spans::within;
+use crate::verify::require_fit;
 use crate::{Error, Store, key};
 
 /// A page holds this many slices: some 13 KB.
@@ -29,6 +35,14 @@ const PAGES: usize = 64;
 /// So many levels of contents may lie below one: what would be deeper is copied byte by byte.
 pub const DEPTH_MAX: u8 = 8;
 
+/// A slice, and what its bytes are held against.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    pub slice: Slice,
+    /// CRC-64/XZ of the plain bytes.
+    pub crc64: u64,
+}
+
 /// A content that is about to be made of slices, whose references are held already or are taken in
 /// the commit that makes it.
 #[derive(Clone, Debug)]
@@ -36,42 +50,59 @@ pub struct Composed {
     pub uid: Uid,
     pub size: u64,
     pub crc64: u64,
-    pub pools: Pools,
-    depth: u8,
-    slices: Vec<Slice>,
+    below: Below,
+    content_key: Option<Uid>,
+    etag: Etag,
+    pieces: Vec<Piece>,
 }
 
 impl Composed {
-    /// Of these slices, in order, none of them empty.
-    pub fn new(uid: Uid, slices: Vec<Slice>, below: Below) -> Self {
-        let size = slices.iter().map(|slice| slice.length).sum();
-        let crc64 = combine(0, &slices);
-        Self { uid, size, crc64, pools: below.pools, depth: below.depth + 1, slices }
+    /// Of these pieces, in order, none of them empty. `content_key` is what those below are sealed under,
+    /// or would be; `etag` that of an object that shows the content plain.
+    pub fn new(
+        uid: Uid,
+        pieces: Vec<Piece>,
+        below: Below,
+        (content_key, etag): (Uid, Etag),
+    ) -> Self {
+        let size = pieces.iter().map(|piece| piece.slice.length).sum();
+        let crc64 = pieces
+            .iter()
+            .fold(0, |crc64, piece| crc64_combine(crc64, piece.crc64, piece.slice.length));
+        let content_key = Some(content_key).filter(|_| below.coverage.needs_key());
+        let below = Below { depth: below.depth + 1, ..below };
+        Self { uid, size, crc64, below, content_key, etag, pieces }
     }
 
     /// What lies below whoever refers to it.
     pub fn below(&self) -> Below {
-        Below { pools: self.pools, depth: self.depth }
+        self.below
     }
 
-    /// The writes that bring it into being.
-    pub fn rows(&self) -> Result<Vec<Write>, Error> {
-        let (mut writes, mut ends) = (Vec::new(), Vec::new());
-        let (mut end, mut crc64) = (0, 0);
-        for (number, slices) in (0..).zip(self.slices.chunks(PAGE_SLICES)) {
-            end += slices.iter().map(|slice| slice.length).sum::<u64>();
-            crc64 = combine(crc64, slices);
-            ends.push(PageEnd { end, crc64 });
-            let page = PageRecord { slices: slices.to_vec() };
+    /// The writes that bring it into being. Checksums of sealed bytes are sealed under the key of the
+    /// store.
+    pub fn rows(&self, store_key: &Key) -> Result<Vec<Write>, Error> {
+        let sealed = self.content_key.is_some();
+        let (mut writes, mut ends, mut end) = (Vec::new(), Vec::new(), 0);
+        for (number, pieces) in (0..).zip(self.pieces.chunks(PAGE_SLICES)) {
+            end += pieces.iter().map(|piece| piece.slice.length).sum::<u64>();
+            ends.push(PageEnd { end });
+            let crc64 = pieces.iter().map(|piece| piece.crc64).collect();
+            let page = PageRecord {
+                slices: pieces.iter().map(|piece| piece.slice.clone()).collect(),
+                crc64: Sums::keep(crc64, sealed, (store_key, &page_owner(self.uid, number)))?,
+            };
             writes.push(page.put(key::page(self.uid, number))?);
         }
+        let sums = ContentSums { crc64: self.crc64, md5: None, etag: self.etag };
         let record = ContentRecord {
             size: self.size,
-            crc64: self.crc64,
-            md5: None,
+            sums: Sums::keep(sums, sealed, (store_key, &self.uid.0))?,
             state: ContentState::Live,
-            pools: self.pools,
-            depth: self.depth,
+            pools: self.below.pools,
+            depth: self.below.depth,
+            coverage: self.below.coverage,
+            content_key: self.content_key,
             body: Body::Slices(ends),
         };
         writes.push(record.put(key::content(self.uid))?);
@@ -79,23 +110,34 @@ impl Composed {
     }
 }
 
-/// What lies below a content: where, and how deep.
+/// Who the checksums of a page belong to.
+fn page_owner(content: Uid, number: u32) -> Vec<u8> {
+    [&content.0[..], &number.to_be_bytes()].concat()
+}
+
+/// What lies below a content: where, how deep, and how much of it sealed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Below {
     pub pools: Pools,
     pub depth: u8,
+    pub coverage: Coverage,
 }
 
 impl Below {
     /// Below both.
     pub fn and(self, other: Self) -> Self {
-        Self { pools: self.pools.and(other.pools), depth: self.depth.max(other.depth) }
+        Self {
+            pools: self.pools.and(other.pools),
+            depth: self.depth.max(other.depth),
+            coverage: self.coverage.and(other.coverage),
+        }
     }
 }
 
 impl From<&ContentRecord> for Below {
     fn from(content: &ContentRecord) -> Self {
-        Self { pools: content.pools, depth: content.depth }
+        let ContentRecord { pools, depth, coverage, .. } = *content;
+        Self { pools, depth, coverage }
     }
 }
 
@@ -124,11 +166,6 @@ pub async fn holders(kv: &dyn Kv, content: Uid) -> Result<BTreeSet<Uid>, Error> 
         return Err(Error::Damaged("a page of slices is missing".to_owned()));
     }
     Ok(holders)
-}
-
-/// CRC-64/XZ of what `front` covers, followed by these slices.
-fn combine(front: u64, slices: &[Slice]) -> u64 {
-    slices.iter().fold(front, |crc64, s| crc64_combine(crc64, s.crc64, s.length))
 }
 
 /// What it takes to refer to a content that is there.
@@ -176,28 +213,68 @@ impl Store {
         Ok(Shared { record, condition, pardon })
     }
 
-    /// The bytes of an inline content.
-    pub(crate) async fn inline(&self, uid: Uid, record: &ContentRecord) -> Result<Bytes, Error> {
+    /// The bytes of an inline content; `key` is its content key, if it is sealed.
+    pub(crate) async fn inline(
+        &self,
+        uid: Uid,
+        (record, data_key): (&ContentRecord, &DataKey),
+        key: Option<&ContentKey>,
+    ) -> Result<Bytes, Error> {
+        let damaged = || Error::Damaged("an inline content is not what was written".into());
         let row = self.kv().get(&key::inline(uid)).await?;
         let bytes = row.ok_or(Error::Gone)?.value;
-        if crc64(&bytes) != record.crc64 || bytes.len() as u64 != record.size {
-            return Err(Error::Damaged("an inline content is not what was written".into()));
+        let stored = record.stored(data_key)?;
+        if (bytes.len() as u64, crc64(&bytes)) != (stored.length, stored.crc64) {
+            return Err(damaged());
         }
-        Ok(bytes)
+        match (data_key, require_key(record, key)?) {
+            (DataKey::Plain, _) => Ok(bytes),
+            (DataKey::Sealed { .. }, None) => Err(damaged()),
+            (DataKey::Sealed { key: sealed, .. }, Some(key)) => {
+                let data_key = key.open_data_key(sealed)?;
+                let segments = Segments::new(&data_key, Stream::Data).map_err(|_| damaged())?;
+                let opened = segments.open_whole(bytes.to_vec()).map_err(|_| damaged())?;
+                Ok(opened.into())
+            }
+        }
     }
 
-    /// The slices that a range falls on, each with the range of its own content that is meant.
-    pub(crate) async fn slices(
+    /// The sealed blob of a content.
+    pub(crate) async fn sealed_blob(
+        &self,
+        blob: BlobId,
+        (record, sealed): (&ContentRecord, &[u8]),
+        key: Option<&ContentKey>,
+    ) -> Result<SealedBlob, Error> {
+        let missing = || Error::Damaged("a sealed content without a content key".into());
+        let data_key = require_key(record, key)?.ok_or_else(missing)?.open_data_key(sealed)?;
+        let reader = self.blobs().open(blob).await?;
+        if let Body::Blob { key: stored, .. } = &record.body {
+            require_fit(blob, record.stored(stored)?, reader.finished())?;
+        }
+        SealedBlob::new(reader, record.size, &data_key)
+    }
+
+    /// The pieces that a range falls on, each with the range of its own content that is meant.
+    pub(crate) async fn pieces(
         &self,
         uid: Uid,
         ends: &[PageEnd],
         range: &Range<u64>,
-    ) -> Result<Vec<(Slice, Range<u64>)>, Error> {
+    ) -> Result<Vec<(Piece, Range<u64>)>, Error> {
         let mut found = Vec::new();
         let mut begin = 0;
         for (number, page) in (0..).zip(ends) {
             if begin < range.end && range.start < page.end {
-                found.extend(within(self.page(uid, number).await?, begin, range));
+                let PageRecord { slices, crc64 } = self.page(uid, number).await?;
+                let sums = crc64.read(self.key(), &page_owner(uid, number))?;
+                if sums.len() != slices.len() {
+                    return Err(Error::Damaged("a page lacks checksums of its slices".into()));
+                }
+                let sum_of = |at: usize| sums.get(at).copied().unwrap_or_default();
+                for (at, slice, meant) in within(slices, begin, range) {
+                    found.push((Piece { slice, crc64: sum_of(at) }, meant));
+                }
             }
             begin = page.end;
         }
@@ -205,40 +282,62 @@ impl Store {
     }
 
     /// A page of the slices of a content.
-    pub(crate) async fn page(&self, uid: Uid, number: u32) -> Result<Vec<Slice>, Error> {
+    pub(crate) async fn page(&self, uid: Uid, number: u32) -> Result<PageRecord, Error> {
         let key = key::page(uid, number);
         let row = self.kv().get(&key).await?.ok_or(Error::Gone)?;
-        Ok(PageRecord::decode(&key, &row.value)?.slices)
+        PageRecord::decode(&key, &row.value)
     }
 
     /// CRC-64/XZ of a range of a content. Reads no more than the ragged ends of the range.
-    pub(crate) async fn crc64(&self, content: Uid, range: Range<u64>) -> Result<u64, Error> {
+    pub(crate) async fn crc64(
+        &self,
+        content: Uid,
+        range: Range<u64>,
+        key: Option<&ContentKey>,
+    ) -> Result<u64, Error> {
         let record = self.content(content).await?;
         if range == (0..record.size) {
-            return Ok(record.crc64);
+            return Ok(record.sums.read(self.key(), &content.0)?.crc64);
         }
         match &record.body {
-            Body::Inline => {
-                let bytes = self.inline(content, &record).await?;
+            Body::Inline(data_key) => {
+                let bytes = self.inline(content, (&record, data_key), key).await?;
                 let slice = bytes.get(range.start as usize..range.end as usize);
                 Ok(crc64(slice.ok_or_else(|| Error::Damaged("a range behind the end".into()))?))
             }
-            Body::Blob { id, .. } => {
+            Body::Blob { id, key: DataKey::Plain } => {
                 let blob = self.blobs().open(BlobId(*id)).await?;
                 Ok(blob.crc64(range).await?)
             }
+            Body::Blob { id, key: DataKey::Sealed { key: sealed, .. } } => {
+                let blob = self.sealed_blob(BlobId(*id), (&record, sealed), key).await?;
+                blob.crc64(range).await
+            }
             Body::Slices(ends) => {
                 let mut crc64 = 0;
-                for (slice, part) in self.slices(content, ends, &range).await? {
+                for (piece, part) in self.pieces(content, ends, &range).await? {
                     let length = part.end - part.start;
-                    let sum = match length == slice.length {
-                        true => slice.crc64,
-                        false => Box::pin(self.crc64(slice.content, part)).await?,
-                    };
+                    let sum = self.crc64_of_piece(&piece, part, key).await?;
                     crc64 = crc64_combine(crc64, sum, length);
                 }
                 Ok(crc64)
             }
         }
+    }
+
+    /// CRC-64/XZ of a range of a piece of a content whose key is `parent`.
+    pub(crate) async fn crc64_of_piece(
+        &self,
+        piece: &Piece,
+        part: Range<u64>,
+        parent: Option<&ContentKey>,
+    ) -> Result<u64, Error> {
+        let Piece { slice, crc64 } = piece;
+        if part.end - part.start == slice.length {
+            return Ok(*crc64);
+        }
+        let record = self.content(slice.content).await?;
+        let key = key_of_slice(&record, parent, &slice.key)?;
+        Box::pin(self.crc64(slice.content, part, key.as_ref())).await
     }
 }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use cosine_blob::{BlobId, Finished};
 
 use crate::id::Uid;
-use crate::record::{Body, PageEnd, Slice};
+use crate::keys::{ContentKey, key_of_slice, require_key};
+use crate::record::{Body, ContentRecord, DataKey, PageEnd, Slice, SliceKey};
+use crate::sealed::SealedBlob;
 use crate::slices::DEPTH_MAX;
 use crate::{Error, Store};
 
@@ -18,6 +20,8 @@ pub enum Span {
     Inline(Bytes),
     /// A range of a blob that was of this size and checksum.
     Blob { blob: BlobId, whole: Finished, range: Range<u64> },
+    /// A range of the bytes that are sealed in a blob.
+    Sealed { blob: SealedBlob, range: Range<u64> },
 }
 
 /// The spans of a range of a content, in order. They stay where they are for the collector's grace,
@@ -35,23 +39,32 @@ pub struct Spans {
 #[derive(Debug)]
 struct Level {
     content: Uid,
+    /// Its content key, if anything in it is sealed.
+    key: Option<ContentKey>,
     ends: Vec<PageEnd>,
     range: Range<u64>,
     /// The page that comes next, and where it begins.
     page: usize,
     begin: u64,
     /// What is left of this one.
-    slices: std::vec::IntoIter<(Slice, Range<u64>)>,
+    slices: std::vec::IntoIter<(usize, Slice, Range<u64>)>,
 }
 
 impl Store {
-    /// Begins to follow a range.
+    /// Begins to follow a range; `key` is the content key, if anything in the content is sealed.
     ///
     /// # Errors
     /// [`Error::Gone`] if nobody refers to the content any more, and the collector has been there.
-    pub(crate) async fn spans(&self, content: Uid, range: Range<u64>) -> Result<Spans, Error> {
+    pub(crate) async fn spans(
+        &self,
+        content: Uid,
+        range: Range<u64>,
+        key: Option<&ContentKey>,
+    ) -> Result<Spans, Error> {
         let mut spans = Spans { store: self.clone(), first: None, levels: vec![] };
-        spans.first = match spans.enter(content, range).await? {
+        let record = self.content(content).await?;
+        let key = require_key(&record, key)?.cloned();
+        spans.first = match spans.enter((content, record, key), range).await? {
             None => spans.next().await?,
             span => span,
         };
@@ -74,8 +87,9 @@ impl Spans {
             return Ok(Some(first));
         }
         while let Some(level) = self.levels.last_mut() {
-            if let Some((slice, range)) = level.slices.next() {
-                if let Some(span) = self.enter(slice.content, range).await? {
+            if let Some((_, Slice { content, key, .. }, range)) = level.slices.next() {
+                let below = below(&self.store, level.key.as_ref(), (content, &key)).await?;
+                if let Some(span) = self.enter(below, range).await? {
                     return Ok(Some(span));
                 }
             } else if !level.turn_page(&self.store).await? {
@@ -86,30 +100,49 @@ impl Spans {
     }
 
     /// Goes into a content: it is a span, or one more level.
-    async fn enter(&mut self, content: Uid, range: Range<u64>) -> Result<Option<Span>, Error> {
-        let record = self.store.content(content).await?;
+    async fn enter(
+        &mut self,
+        (content, record, key): (Uid, ContentRecord, Option<ContentKey>),
+        range: Range<u64>,
+    ) -> Result<Option<Span>, Error> {
         if range.end > record.size {
             return Err(Error::Damaged("a slice ends behind its content".to_owned()));
         }
-        match record.body {
-            Body::Inline => {
-                let bytes = self.store.inline(content, &record).await?;
+        match &record.body {
+            Body::Inline(data_key) => {
+                let bytes = self.store.inline(content, (&record, data_key), key.as_ref()).await?;
                 Ok(Some(Span::Inline(bytes.slice(range.start as usize..range.end as usize))))
             }
-            Body::Blob { id, .. } => {
-                let whole = Finished { length: record.size, crc64: record.crc64 };
-                Ok(Some(Span::Blob { blob: BlobId(id), whole, range }))
+            Body::Blob { id, key: data_key @ DataKey::Plain } => {
+                let whole = record.stored(data_key)?;
+                Ok(Some(Span::Blob { blob: BlobId(*id), whole, range }))
+            }
+            Body::Blob { id, key: DataKey::Sealed { key: sealed, .. } } => {
+                let (blob, record) = (BlobId(*id), &record);
+                let blob = self.store.sealed_blob(blob, (record, sealed), key.as_ref()).await?;
+                Ok(Some(Span::Sealed { blob, range }))
             }
             Body::Slices(_) if self.levels.len() > usize::from(DEPTH_MAX) => {
                 Err(Error::Damaged("a content is made of itself".to_owned()))
             }
             Body::Slices(ends) => {
-                let slices = vec![].into_iter();
-                self.levels.push(Level { content, ends, range, page: 0, begin: 0, slices });
+                let (ends, slices) = (ends.clone(), vec![].into_iter());
+                self.levels.push(Level { content, key, ends, range, page: 0, begin: 0, slices });
                 Ok(None)
             }
         }
     }
+}
+
+/// A content that a content under the key `parent` is made of.
+async fn below(
+    store: &Store,
+    parent: Option<&ContentKey>,
+    (content, key): (Uid, &SliceKey),
+) -> Result<(Uid, ContentRecord, Option<ContentKey>), Error> {
+    let record = store.content(content).await?;
+    let key = key_of_slice(&record, parent, key)?;
+    Ok((content, record, key))
 }
 
 impl Level {
@@ -120,7 +153,7 @@ impl Level {
             self.page += 1;
             if begin < self.range.end && self.range.start < end {
                 let page = store.page(self.content, number as u32).await?;
-                self.slices = within(page, begin, &self.range).into_iter();
+                self.slices = within(page.slices, begin, &self.range).into_iter();
                 return Ok(true);
             }
         }
@@ -128,18 +161,19 @@ impl Level {
     }
 }
 
-/// The slices of a page that a range falls on, each with the range of its own content that is meant.
-/// `begin` is where the page begins.
-pub fn within(page: Vec<Slice>, begin: u64, range: &Range<u64>) -> Vec<(Slice, Range<u64>)> {
+/// The slices of a page that a range falls on, each with its place in the page and the range of its own
+/// content that is meant. `begin` is where the page begins.
+pub fn within(page: Vec<Slice>, begin: u64, range: &Range<u64>) -> Vec<(usize, Slice, Range<u64>)> {
     let mut found = Vec::new();
     let mut at = begin;
-    for slice in page {
+    for (number, slice) in page.into_iter().enumerate() {
         let (from, to) = (range.start.max(at), range.end.min(at + slice.length));
+        let (offset, length) = (slice.offset, slice.length);
         if from < to {
-            let place = |byte: u64| byte - at + slice.offset;
-            found.push((slice, place(from)..place(to)));
+            let place = |byte: u64| byte - at + offset;
+            found.push((number, slice, place(from)..place(to)));
         }
-        at += slice.length;
+        at += length;
     }
     found
 }

@@ -1,9 +1,10 @@
 //! Symlinks: objects whose bytes are the key of another one in the same bucket.
 
 use bytes::Bytes;
+use cosine_crypt::Encryption;
 
-use crate::publish::{ContentLink, Publication};
-use crate::record::{Etag, ObjectKind, Version};
+use crate::content::Destination;
+use crate::record::{ObjectKind, Version};
 use crate::{Error, ObjectKey, PutRequest, Store};
 
 impl Store {
@@ -18,21 +19,11 @@ impl Store {
     ) -> Result<Version, Error> {
         self.require_room()?;
         let mut bytes = Bytes::copy_from_slice(target.as_str().as_bytes());
-        let content = self.receive(&mut bytes, self.pool_of(request.class)).await?;
-        let publication = Publication {
-            bucket: request.bucket,
-            key: request.key,
-            size: content.size,
-            etag: Etag { digest: content.md5, parts: 0 },
-            crc64: content.crc64,
-            kind: ObjectKind::Symlink,
-            attributes: request.attributes,
-            tags: request.tags,
-            acl: request.acl,
-            class: request.class,
-            forbid_overwrite: request.forbid_overwrite,
-            content: ContentLink::Arrived(content),
-        };
+        // A name, as keys are: it is not encrypted.
+        let to = Destination { pool: self.pool_of(request.class), key: None, hashed: true };
+        let content = self.receive(&mut bytes, to).await?;
+        let request = PutRequest { encryption: Encryption::None, ..request };
+        let publication = self.publication(request, ObjectKind::Symlink, (content, None))?;
         self.publish(publication).await
     }
 
@@ -41,7 +32,7 @@ impl Store {
     /// # Errors
     /// [`Error::Gone`] if the version went meanwhile; [`Error::Damaged`].
     pub async fn symlink_target(&self, link: &Version) -> Result<ObjectKey, Error> {
-        let mut reader = self.read(link, 0..link.size).await?;
+        let mut reader = self.read(link, 0..link.size, None).await?;
         let mut target = Vec::new();
         while let Some(piece) = reader.next().await? {
             target.extend_from_slice(&piece);

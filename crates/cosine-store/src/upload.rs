@@ -13,12 +13,13 @@ use crate::commit::{ATTEMPTS_MAX, Proof};
 use crate::id::{self, UploadId};
 use crate::publish::{ContentLink, Publication};
 use crate::record::{
-    Attributes, EndedUploadRecord, Etag, ObjectKind, PartRecord, Record, Slice, StorageClass,
-    UploadRecord, Version,
+    Attributes, EndedUploadRecord, Etag, ObjectKind, ObjectSums, PartRecord, PartSums, Record,
+    Slice, StorageClass, UploadRecord, Version,
 };
-use crate::slices::{Below, Composed};
+use crate::slices::{Below, Composed, Piece};
 use crate::{Bucket, Error, ObjectKey, Store, key};
 use cosine_access::ObjectAcl;
+use cosine_crypt::{CustomerKey, Encryption, KeyError, Shown};
 
 /// Parts are numbered from 1 to this.
 pub const PART_NUMBER_MAX: u16 = 10_000;
@@ -42,6 +43,8 @@ pub struct NewUpload {
     pub class: StorageClass,
     /// The uin of the account that begins it; 0 for nobody who said so.
     pub initiator: u64,
+    /// How the object's bytes are encrypted.
+    pub encryption: Encryption,
     /// Do not let it become an object if the key has one by then.
     pub forbid_overwrite: bool,
 }
@@ -76,6 +79,19 @@ impl Upload {
         &self.key
     }
 
+    /// What clients see of its encryption.
+    pub fn shown(&self) -> Shown<'_> {
+        self.record.shown()
+    }
+
+    /// How its object's bytes are encrypted; `customer` is the customer's key that came, if one did.
+    ///
+    /// # Errors
+    /// [`Error::Key`] if that is missing, or unwanted.
+    pub(crate) fn encryption(&self, customer: Option<&CustomerKey>) -> Result<Encryption, Error> {
+        self.record.content_key.envelope.encryption(customer).map_err(Error::UploadKey)
+    }
+
     fn row(&self) -> Vec<u8> {
         key::upload(self.bucket.uid(), &self.key, &self.id)
     }
@@ -106,18 +122,6 @@ pub struct Part {
     pub last_modified: i64,
 }
 
-impl Part {
-    pub(crate) fn of(number: u16, record: &PartRecord) -> Self {
-        Self {
-            number,
-            size: record.length,
-            crc64: record.crc64,
-            etag: record.etag,
-            last_modified: (record.modified / 1_000_000).cast_signed(),
-        }
-    }
-}
-
 /// What an upload is to become.
 #[derive(Clone, Debug)]
 pub struct CompleteRequest {
@@ -130,18 +134,55 @@ pub struct CompleteRequest {
     pub forbid_overwrite: bool,
 }
 
+/// What the MD5 of a customer's key is sealed for.
+const CUSTOMER_MD5: &[u8] = b"MD5 of a customer's key";
+
+impl UploadRecord {
+    /// What clients see of its encryption.
+    pub fn shown(&self) -> Shown<'_> {
+        self.content_key.envelope.shown()
+    }
+}
+
 impl Store {
-    /// Begins an upload.
+    /// A part as clients see it.
+    pub(crate) fn shown_part(&self, number: u16, record: &PartRecord) -> Result<Part, Error> {
+        let PartSums { etag, crc64, .. } = record.sums.read(self.key(), &record.holder.0)?;
+        let last_modified = (record.modified / 1_000_000).cast_signed();
+        Ok(Part { number, size: record.length, crc64, etag, last_modified })
+    }
+
+    /// The MD5 of the customer's key that an upload is encrypted with, if it is.
     ///
     /// # Errors
-    /// [`Error::NoSuchBucket`], [`Error::Busy`].
-    pub async fn create_upload(&self, new: NewUpload) -> Result<UploadId, Error> {
+    /// [`Error::Damaged`].
+    pub fn customer_md5(&self, upload: &Upload) -> Result<Option<[u8; 16]>, Error> {
+        let Some(sealed) = &upload.record.customer_md5 else { return Ok(None) };
+        let damaged = || Error::Damaged("the MD5 of a customer's key does not open".to_owned());
+        let md5 = self.key().open(CUSTOMER_MD5, sealed).map_err(|_| damaged())?;
+        md5.as_slice().try_into().map(Some).map_err(|_| damaged())
+    }
+
+    /// Begins an upload: makes its content key, whether it will be needed or not.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`], [`Error::Key`], [`Error::Busy`].
+    pub async fn create_upload(&self, new: NewUpload) -> Result<(UploadId, UploadRecord), Error> {
         self.require_room()?;
         let now = self.now();
         let seconds = u32::try_from(now / 1_000_000).unwrap_or(u32::MAX);
         let id = UploadId::new(seconds, id::random(self.random())?);
+        let key = self.new_content_key()?;
+        let at = (&new.bucket, &new.key);
+        let content_key = self.seal_envelope(at, &key, &new.encryption).await?;
+        let customer_md5 = match &new.encryption {
+            Encryption::Customer(key) => Some(self.key().seal(CUSTOMER_MD5, &key.md5())),
+            _ => None,
+        };
         let record = UploadRecord {
             uid: self.new_uid()?,
+            content_key,
+            customer_md5: customer_md5.transpose().map_err(KeyError::from)?,
             initiated: now,
             initiator: new.initiator,
             class: new.class,
@@ -159,7 +200,7 @@ impl Store {
                 writes: vec![record.put(row.clone())?],
             };
             if self.commit(commit, &Proof::Present(row)).await? {
-                return Ok(id);
+                return Ok((id, record));
             }
             self.refresh(&mut bucket).await?;
         }
@@ -213,22 +254,30 @@ impl Store {
 
     async fn complete_now(&self, request: CompleteRequest) -> Result<Version, Error> {
         self.require_room()?;
-        let CompleteRequest { mut upload, parts, forbid_overwrite } = request;
+        let CompleteRequest { mut upload, parts: listed, forbid_overwrite } = request;
         let rising = |pair: &[(u16, _)]| matches!(pair, [(a, _), (b, _)] if a < b);
-        if !parts.windows(2).all(rising) {
+        if !listed.windows(2).all(rising) {
             return Err(Error::PartOrder);
         }
         for _ in 0..ATTEMPTS_MAX {
-            let (records, mut conditions) = self.listed_parts(&upload, &parts).await?;
+            let (parts, mut conditions) = self.listed_parts(&upload, &listed).await?;
             conditions.push(upload.stands());
-            let content = compose(upload.record.uid, &records);
+            let (content, etag) = compose(&upload.record, &parts);
+            let sealed = content.below().coverage.needs_key() || upload.shown() != Shown::Nothing;
+            let digest = match upload.shown() {
+                Shown::Kms(_) => id::random(self.random())?,
+                // Those of encrypted parts stand for their MD5s.
+                _ => digest_of(parts.iter().map(|(_, sums)| sums.etag)),
+            };
+            let etag = Etag { digest, ..etag };
+            let content_key = Some(&upload.record.content_key).filter(|_| sealed).cloned();
             let writes = upload.end()?.to_vec();
             let mut publication = Publication {
                 bucket: upload.bucket.clone(),
                 key: upload.key.clone(),
                 size: content.size,
-                etag: etag(&records),
-                crc64: content.crc64,
+                sums: ObjectSums { etag, crc64: content.crc64 },
+                content_key,
                 kind: ObjectKind::Normal,
                 attributes: upload.record.attributes.clone(),
                 tags: upload.record.tags.clone(),
@@ -252,22 +301,23 @@ impl Store {
         &self,
         upload: &Upload,
         listed: &[(u16, Option<[u8; 16]>)],
-    ) -> Result<(Vec<PartRecord>, Vec<Condition>), Error> {
+    ) -> Result<(Vec<(PartRecord, PartSums)>, Vec<Condition>), Error> {
         let found = self.all_parts(upload.record.uid).await?;
         let (mut records, mut conditions) = (Vec::new(), Vec::new());
         for (number, etag) in listed {
             let at = found.binary_search_by_key(number, |(number, ..)| *number);
             let at = at.map_err(|_| Error::NoSuchPart(*number))?;
             let (_, record, revision) = found.get(at).ok_or(Error::NoSuchPart(*number))?;
-            if *etag != Some(record.etag) {
+            let sums = record.sums.read(self.key(), &record.holder.0)?;
+            if *etag != Some(sums.etag) {
                 return Err(Error::NoSuchPart(*number));
             }
-            records.push(*record);
+            records.push((record.clone(), sums));
             let row = key::part(upload.record.uid, *number);
             conditions.push(Condition::Unchanged(row, *revision));
         }
         let but_last = records.split_last().map_or(&[][..], |(_, front)| front);
-        if but_last.iter().any(|part| part.length < PART_BYTES_MIN) {
+        if but_last.iter().any(|(part, _)| part.length < PART_BYTES_MIN) {
             return Err(Error::PartTooSmall);
         }
         Ok((records, conditions))
@@ -287,24 +337,28 @@ impl Store {
     }
 }
 
-/// The content that parts make.
-fn compose(uid: crate::Uid, parts: &[PartRecord]) -> Composed {
-    let below = |part: &PartRecord| Below { pools: part.pools, depth: part.depth };
-    let slice = |part: &PartRecord| Slice {
-        content: part.content,
-        holder: part.holder,
-        offset: part.offset,
-        length: part.length,
-        crc64: part.crc64,
+/// The content that parts make, and its entity tag where it is shown plain.
+fn compose(upload: &UploadRecord, parts: &[(PartRecord, PartSums)]) -> (Composed, Etag) {
+    let below = |(part, _): &(PartRecord, PartSums)| {
+        let PartRecord { pools, depth, coverage, .. } = *part;
+        match part.length {
+            0 => Below::default(),
+            _ => Below { pools, depth, coverage },
+        }
     };
-    let slices = parts.iter().filter(|part| part.length > 0).map(slice).collect();
+    let piece = |(part, sums): &(PartRecord, PartSums)| {
+        let PartRecord { content, holder, offset, length, .. } = *part;
+        let slice = Slice { content, holder, offset, length, key: part.key.clone() };
+        Piece { slice, crc64: sums.crc64 }
+    };
+    let pieces = parts.iter().filter(|(part, _)| part.length > 0).map(piece).collect();
     let below = parts.iter().map(below).fold(Below::default(), Below::and);
-    Composed::new(uid, slices, below)
+    let digest = digest_of(parts.iter().map(|(_, sums)| sums.md5));
+    let etag = Etag { digest, parts: parts.len() as u16 };
+    (Composed::new(upload.uid, pieces, below, (upload.content_key.uid, etag)), etag)
 }
 
-/// The entity tag of a multipart object: MD5 over the tags of its parts, and how many there are.
-fn etag(parts: &[PartRecord]) -> Etag {
-    let mut md5 = Md5::new();
-    parts.iter().for_each(|part| md5.update(part.etag));
-    Etag { digest: md5.finalize().into(), parts: parts.len() as u16 }
+/// MD5 over the digests of parts: the entity tag of a multipart object, with how many there are.
+fn digest_of(digests: impl Iterator<Item = [u8; 16]>) -> [u8; 16] {
+    digests.fold(Md5::new(), |md5, digest| md5.chain_update(digest)).finalize().into()
 }

@@ -56,22 +56,28 @@ pub async fn verify(
     (depth, pace): (Depth, Pace),
 ) -> Result<Option<String>, Error> {
     match &content.body {
-        Body::Inline => {
+        Body::Inline(data_key) => {
             let Some(row) = kv.get(&key::inline(uid)).await? else {
                 return Ok(Some("its inline bytes are missing".into()));
             };
-            let whole =
-                row.value.len() as u64 == content.size && crc64(&row.value) == content.crc64;
+            let Ok(stored) = content.stored(data_key) else { return Ok(contradictory()) };
+            let found = Finished { length: row.value.len() as u64, crc64: crc64(&row.value) };
             pace.keep(content.size).await;
-            Ok((!whole).then(|| "its inline bytes are not what was written".into()))
+            let other = found != stored;
+            Ok(other.then(|| "its inline bytes are not what was written".into()))
         }
-        Body::Blob { id, .. } => {
-            let whole = Finished { length: content.size, crc64: content.crc64 };
+        Body::Blob { id, key } => {
+            let Ok(whole) = content.stored(key) else { return Ok(contradictory()) };
             let verified = verify_blob(blobs, BlobId(*id), whole, (depth, pace)).await;
             Ok(verified.err().map(|error| error.to_string()))
         }
         Body::Slices(ends) => verify_slices(kv, uid, content, ends).await,
     }
+}
+
+/// What is said of a record that cannot be true.
+fn contradictory() -> Option<String> {
+    Some("its record contradicts itself".to_owned())
 }
 
 async fn verify_blob(
@@ -108,13 +114,14 @@ pub fn require_fit(
 }
 
 /// That the slices add up, and that what they are of is there. Its bytes are verified by themselves.
+/// Checksums of sealed bytes are sealed: then it is the lengths alone that add up.
 async fn verify_slices(
     kv: &dyn Kv,
     uid: Uid,
     content: &ContentRecord,
     ends: &[PageEnd],
 ) -> Result<Option<String>, Error> {
-    let (mut end, mut crc64) = (0u64, 0);
+    let (mut end, mut crc64) = (0u64, Some(0));
     for (number, page_end) in (0..).zip(ends) {
         let row = key::page(uid, number);
         let Some(found) = kv.get(&row).await? else {
@@ -126,22 +133,33 @@ async fn verify_slices(
             Err(Error::NewerFormat { .. }) => return Ok(None),
             page => page?,
         };
-        for slice in page.slices {
-            if let Some(wrong) = verify_slice(kv, &slice).await? {
+        let sums = page.crc64.clear();
+        if sums.is_some_and(|sums| sums.len() != page.slices.len()) {
+            return Ok(Some("a page of its slices lacks checksums".into()));
+        }
+        for (at, slice) in page.slices.iter().enumerate() {
+            let sum = sums.and_then(|sums| sums.get(at)).copied();
+            if let Some(wrong) = verify_slice(kv, slice, sum).await? {
                 return Ok(Some(wrong.into()));
             }
             end = end.saturating_add(slice.length);
-            crc64 = crc64_combine(crc64, slice.crc64, slice.length);
+            crc64 = crc64.zip(sum).map(|(front, sum)| crc64_combine(front, sum, slice.length));
         }
-        if (end, crc64) != (page_end.end, page_end.crc64) {
+        if end != page_end.end {
             return Ok(Some("a page of its slices does not add up".into()));
         }
     }
-    let whole = (end, crc64) == (content.size, content.crc64);
+    let known = content.sums.clear().map(|sums| sums.crc64);
+    let other = known.zip(crc64).is_some_and(|(known, crc64)| known != crc64);
+    let whole = end == content.size && !other;
     Ok((!whole).then(|| "its slices do not add up".into()))
 }
 
-async fn verify_slice(kv: &dyn Kv, slice: &Slice) -> Result<Option<&'static str>, Error> {
+async fn verify_slice(
+    kv: &dyn Kv,
+    slice: &Slice,
+    crc64: Option<u64>,
+) -> Result<Option<&'static str>, Error> {
     let row = key::content(slice.content);
     let Some(found) = kv.get(&row).await? else {
         return Ok(Some("a content that it is made of is missing"));
@@ -155,7 +173,8 @@ async fn verify_slice(kv: &dyn Kv, slice: &Slice) -> Result<Option<&'static str>
     if slice.offset.saturating_add(slice.length) > content.size {
         return Ok(Some("a content that it is made of is too short"));
     }
-    let other = whole && slice.crc64 != content.crc64;
+    let known = content.sums.clear().map(|sums| sums.crc64);
+    let other = whole && known.zip(crc64).is_some_and(|(known, crc64)| known != crc64);
     Ok(other.then_some("a content that it is made of is another one"))
 }
 

@@ -62,7 +62,8 @@ async fn a_task_logs_within_the_span_of_its_request() {
     let kv = Arc::new(Blind::default());
     let blobs = Arc::new(cosine_blob::Memory::default());
     let engines = Engines { kv: Arc::clone(&kv) as Arc<dyn Kv>, blobs };
-    let store = Store::open(engines, Arc::new(SystemClock)).await.unwrap();
+    let master = Arc::new(cosine_store::MasterKeys::parse(&"5a".repeat(32)).unwrap());
+    let store = Store::open(engines, Arc::new(SystemClock), master).await.unwrap();
     let name = BucketName::parse("b-1250000000").unwrap();
     let bucket = NewBucket {
         name: name.clone(),

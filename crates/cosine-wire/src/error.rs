@@ -73,6 +73,10 @@ codes! {
     MalformedPolicy 400 "The policy is not valid.";
     MalformedPOSTRequest 400 "The body is not a form as multipart/form-data.";
     PolicyFull 400 "A bucket policy holds at most 20 KB.";
+    KmsException 400 "The key management service refuses to open what the key sealed.";
+    KmsKeyDisabled 400 "The KMS key is disabled, or is to be deleted.";
+    KmsKeyNotExist 400 "The KMS key does not exist.";
+    SsecDecryptHeaderInvalid 400 "The object is encrypted with a customer key: the request lacks it, or has another.";
     AccessDenied 403 "Access Denied.";
     InvalidAccessKeyId 403 "The access key Id you provided does not exist in our records.";
     InvalidObjectState 403 "The object is archived, and has to be restored before it can be read.";
@@ -111,7 +115,9 @@ codes! {
     PreconditionFailed 412 "At least one of the pre-conditions you specified did not hold.";
     InvalidRange 416 "The requested range is not satisfiable.";
     InternalError 500 "We encountered an internal error. Please try again.";
+    KmsInternalException 500 "The key management service refuses this server.";
     NotImplemented 501 "A header, parameter or operation you asked for is not implemented.";
+    KmsFreqControl 503 "The key management service is asked too often.";
     ServiceUnavailable 503 "The service is unavailable. Please try again later.";
     SlowDown 503 "Please reduce your request rate.";
     InsufficientStorage 507 "The disk is full but for its reserve: objects can be read and deleted, not written.";

@@ -20,6 +20,9 @@ pub mod name {
     pub const RESTORE: &str = "x-cos-restore";
     pub const RESTORE_STATUS: &str = "x-cos-restore-status";
     pub const SECURITY_TOKEN: &str = "x-cos-security-token";
+    pub const SSE: &str = "x-cos-server-side-encryption";
+    pub const SSE_CONTEXT: &str = "x-cos-server-side-encryption-context";
+    pub const SSE_KMS_KEY_ID: &str = "x-cos-server-side-encryption-cos-kms-key-id";
     pub const STORAGE_CLASS: &str = "x-cos-storage-class";
     pub const STORAGE_TIER: &str = "x-cos-storage-tier";
     pub const SYMLINK_TARGET: &str = "x-cos-symlink-target";
@@ -29,6 +32,31 @@ pub mod name {
     pub const TRACE_ID: &str = "x-cos-trace-id";
     pub const VERSION_ID: &str = "x-cos-version-id";
 }
+
+/// The three headers by which a customer brings a key.
+#[derive(Clone, Copy, Debug)]
+pub struct CustomerKeyHeaders {
+    /// The algorithm: `AES256`.
+    pub algorithm: &'static str,
+    /// The key, in base64.
+    pub key: &'static str,
+    /// MD5 of the key, in base64.
+    pub md5: &'static str,
+}
+
+/// Of the object that the request is about.
+pub const CUSTOMER_KEY: CustomerKeyHeaders = CustomerKeyHeaders {
+    algorithm: "x-cos-server-side-encryption-customer-algorithm",
+    key: "x-cos-server-side-encryption-customer-key",
+    md5: "x-cos-server-side-encryption-customer-key-md5",
+};
+
+/// Of the object that is copied from.
+pub const SOURCE_CUSTOMER_KEY: CustomerKeyHeaders = CustomerKeyHeaders {
+    algorithm: "x-cos-copy-source-server-side-encryption-customer-algorithm",
+    key: "x-cos-copy-source-server-side-encryption-customer-key",
+    md5: "x-cos-copy-source-server-side-encryption-customer-key-md5",
+};
 
 /// User-defined metadata: `x-cos-meta-<suffix>`.
 pub const META_PREFIX: &str = "x-cos-meta-";

@@ -1,8 +1,10 @@
 //! What a server does by itself: it says that it is alive, collects, and scrubs.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use cosine_http::Master;
 use cosine_store::{
     Collector, CollectorOptions, Error, HEARTBEAT_SECONDS, Scrub, ScrubOptions, Store,
 };
@@ -15,6 +17,9 @@ const COLLECTOR_IDLE: Duration = Duration::from_secs(2);
 const COLLECTOR_REST_PARTS: u32 = 4;
 /// A scrub that has nothing to do, or failed, looks again after this: it may have been asked to begin.
 const SCRUB_IDLE: Duration = Duration::from_secs(2);
+
+/// Keys are looked through this often.
+const KEYS_IDLE: Duration = Duration::from_secs(60);
 
 /// How much more readily the processors go to requests: by how much the threads of the background are
 /// "nice".
@@ -62,6 +67,21 @@ pub async fn collect(store: Store, options: CollectorOptions) {
         };
         tokio::time::sleep(pause).await;
     }
+}
+
+/// Seals keys under a new master key, and takes away those that are to be deleted; for ever.
+pub async fn keys(store: Store, master: Arc<Master>) {
+    let delete = async {
+        loop {
+            match store.delete_kms_keys().await {
+                Ok(0) | Err(Error::Unavailable) => {}
+                Ok(deleted) => tracing::info!(deleted, "keys whose time had come are deleted"),
+                Err(error) => tracing::warn!(%error, "keys could not be deleted"),
+            }
+            tokio::time::sleep(KEYS_IDLE).await;
+        }
+    };
+    tokio::join!(master.run(store.clone()), delete);
 }
 
 /// Scrubs for ever, at the rate of the options.

@@ -13,7 +13,7 @@ use crate::banner::Secret;
 use crate::error::Error;
 use crate::fault::unreadable;
 use crate::settings::Settings;
-use crate::{run, store_key};
+use crate::{kms, master_key, run};
 
 /// What can be made to go wrong, for people who test their clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,16 +47,20 @@ pub fn run(settings: Settings, fault: Option<Fault>) -> Result<(), Error> {
     if !settings.listen.ip().is_loopback() {
         tracing::warn!(listen = %settings.listen, "whoever reaches this address owns it: the credentials are public");
     }
+    let master = master_key::passing()?;
     let options = StoreOptions {
+        kms: kms::transit(&settings)?,
+        encrypt_at_rest: settings.encrypt_at_rest,
+        rewrap: settings.rewrap.clone(),
         restore_times: settings.restore_times,
-        ..StoreOptions::new(Arc::new(SystemClock))
+        ..StoreOptions::new(Arc::new(SystemClock), Arc::clone(master.keys()))
     };
     let (blobs, options) = match fault {
         None => (Arc::new(cosine_blob::Memory::default()) as Arc<dyn Blobs>, options),
         Some(Fault::CopyErrorIn200) => with_unreadable_copies(options)?,
     };
     let engines = Engines { kv: Arc::new(cosine_kv::Memory::default()), blobs };
-    let shown = (monitor::registry(), store_key::new()?);
+    let shown = (monitor::registry(), master);
     run::run(settings, prepared, (engines, options), shown, |settings| {
         let none = || Error::Settings("secret_id and secret_key are empty".to_owned());
         Ok((settings.credential.clone().ok_or_else(none)?, Secret::Shown))

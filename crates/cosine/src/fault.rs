@@ -28,6 +28,10 @@ impl BlobReader for Unreadable {
         Err(Error::Io(std::io::Error::other(INJECTED)))
     }
 
+    async fn read_raw(&self, _: Range<u64>) -> Result<Vec<u8>, Error> {
+        Err(Error::Io(std::io::Error::other(INJECTED)))
+    }
+
     async fn crc64(&self, range: Range<u64>) -> Result<u64, Error> {
         self.0.crc64(range).await
     }

@@ -9,14 +9,16 @@ mod error;
 mod fault;
 mod files;
 mod fsck;
+mod kms;
+mod master_key;
 #[cfg(test)]
 mod monitoring;
 mod pools;
 mod run;
+mod secrecy;
 mod serve;
 mod settings;
 mod sign;
-mod store_key;
 mod units;
 
 use std::io::Write;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cosine_access::{Account, Credential};
-use cosine_crypt::StoreKey;
 use cosine_http::audit::{Audit, AuditTarget};
 use cosine_http::{Api, Limits, Monitor, Regions, Settings, monitor};
 use cosine_kv::embedded::{Embedded, Options};
@@ -48,12 +47,14 @@ async fn metrics() -> Vec<Metric> {
     kv.register(&mut registry);
     let engines = Engines { kv: Arc::new(kv), blobs: Arc::new(cosine_blob::Memory::default()) };
     let clock = Arc::new(SystemClock);
-    let store = Store::open(engines, clock.clone()).await.unwrap();
+    let master = crate::master_key::passing().unwrap();
+    let store = Store::open(engines, clock.clone(), Arc::clone(master.keys())).await.unwrap();
     let settings = Settings {
         remotes: Default::default(),
         account: Account { appid: 1, uin: 1 },
         root: Credential { secret_id: "id".into(), secret_key: "key".into() },
-        key: Arc::new(StoreKey::random().unwrap()),
+        customer_keys_need_tls: false,
+        master: Arc::new(master),
         sts_host: None,
         hosts: HostRules::new(vec![], ServedRegions::All, HashMap::new()),
         regions: Regions { default: "ap-x".into(), named: vec![], any: true },

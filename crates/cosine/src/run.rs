@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use cosine_access::Credential;
 use cosine_client::Server;
-use cosine_crypt::StoreKey;
 use cosine_http::audit::Audit;
-use cosine_http::{Api, Monitor, Remote, Remotes, Tls};
+use cosine_http::{Api, Master, Monitor, Remote, Remotes, Tls};
 use cosine_store::{Engines, Store, StoreOptions};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -22,7 +21,7 @@ use crate::background;
 use crate::banner::{self, Addresses, Secret};
 use crate::error::Error;
 use crate::settings::{LogFormat, RemoteRegion, Settings};
-use crate::{files, store_key};
+use crate::{files, secrecy};
 
 /// What must be right before anything is made on the disk.
 pub struct Prepared {
@@ -39,9 +38,10 @@ impl Prepared {
     }
 }
 
-/// Starts the log, reads the TLS files, and takes the address.
+/// Sees to it that no memory reaches a disk, starts the log, reads the TLS files, and takes the address.
 pub fn prepare(settings: &Settings) -> Result<Prepared, Error> {
     start_log(&settings.log, settings.log_format)?;
+    secrecy::keep_memory_off_disks();
     let tls = load_tls(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -63,7 +63,7 @@ pub fn run(
     mut settings: Settings,
     prepared: Prepared,
     (engines, options): (Engines, StoreOptions),
-    (registry, key): (Registry, StoreKey),
+    (registry, master): (Registry, Master),
     credential: impl FnOnce(&Settings) -> Result<(Credential, Secret), Error>,
 ) -> Result<(), Error> {
     let Prepared { runtime, listener, monitor, tls } = prepared;
@@ -75,9 +75,9 @@ pub fn run(
         let store = Store::open_with(engines, options)
             .await
             .map_err(|error| Error::Store(settings.data.display().to_string(), error))?;
-        store_key::require_own(&store, &key, &settings.data.display().to_string()).await?;
         let audit = Audit::open(settings.audit.clone())
             .map_err(|error| Error::System("cannot open the audit".to_owned(), error))?;
+        let master = Arc::new(master);
         let stop = stop_signal().map_err(|error| Error::System("signals".to_owned(), error))?;
         let addresses = Addresses {
             api: local_address(&listener)?,
@@ -88,19 +88,21 @@ pub fn run(
         let api_settings = cosine_http::Settings {
             account: settings.account,
             root: credential,
-            key: Arc::new(key),
             sts_host: settings.sts_host,
             hosts: settings.hosts,
             regions: settings.regions,
             remotes: remotes(&settings.remotes)?,
             collector: settings.collector,
             limits: settings.limits,
+            customer_keys_need_tls: settings.customer_keys_need_tls,
+            master: Arc::clone(&master),
         };
         let api = Arc::new(Api::new(store.clone(), clock, api_settings, audit));
         if let Some(listener) = monitor {
             tokio::spawn(Monitor::new(Arc::clone(&api), registry).serve(listener));
         }
         background.spawn(background::collect(store.clone(), settings.collector));
+        background.spawn(background::keys(store.clone(), master));
         if let Some(options) = settings.scrub {
             background.spawn(background::scrub(store.clone(), options));
         }

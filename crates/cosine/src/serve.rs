@@ -13,7 +13,7 @@ use cosine_store::{Engines, StoreOptions, SystemClock};
 use crate::banner::Secret;
 use crate::error::Error;
 use crate::settings::{Pool, Settings};
-use crate::{credentials, pools, run, store_key};
+use crate::{credentials, kms, master_key, pools, run};
 
 /// Opens the data directory and serves it.
 pub fn run(settings: Settings) -> Result<(), Error> {
@@ -38,13 +38,16 @@ pub fn run(settings: Settings) -> Result<(), Error> {
         let number = pool.number;
         pool.classes.clone().into_iter().map(move |class| (class, number))
     };
+    let master = master_key::load(&settings.master_key, &data)?;
     let options = StoreOptions {
+        kms: kms::transit(&settings)?,
+        encrypt_at_rest: settings.encrypt_at_rest,
+        rewrap: settings.rewrap.clone(),
         pools: settings.pools.iter().flat_map(classes).collect(),
         restore_times: settings.restore_times,
-        ..StoreOptions::new(Arc::new(SystemClock))
+        ..StoreOptions::new(Arc::new(SystemClock), Arc::clone(master.keys()))
     };
-    let key = store_key::load_or_make(&data)?;
-    run::run(settings, prepared, (engines, options), (registry, key), credential)
+    run::run(settings, prepared, (engines, options), (registry, master), credential)
 }
 
 /// Makes a directory, and sees to it that it is still there after a power cut: its entry is in its

@@ -14,11 +14,14 @@ use cosine_access::{Account, Credential};
 use cosine_http::audit::AuditTarget;
 use cosine_http::{Limits, Regions};
 use cosine_kv::embedded::Durability;
-use cosine_store::{CollectorOptions, RestoreTimes, ScrubOptions};
+use cosine_store::{CollectorOptions, RestoreTimes, RewrapRules, ScrubOptions};
 use cosine_wire::host::{HostRules, ServedRegions};
 
+use http::Uri;
+use zeroize::Zeroizing;
+
 use crate::error::Error;
-use crate::units;
+use crate::{master_key, units};
 use file::File;
 
 /// Which command takes a setting.
@@ -81,6 +84,19 @@ settings! {
     "audit" "COSINE_AUDIT" "" "" true "Where a record of each change and each refusal goes: a file, - for the standard output, or nowhere.";
     "audit_size" "COSINE_AUDIT_SIZE" "64MiB" "64MiB" true "Size at which the file of the audit is put aside.";
     "audit_files" "COSINE_AUDIT_FILES" "10" "10" true "How many files that were put aside are kept.";
+    "master_key_file" "COSINE_MASTER_KEY_FILE" "" "" false "File with the master key in hex, instead of master-key in the data directory.";
+    "master_key" "COSINE_MASTER_KEY" "" "" false "The master key itself, in hex; better in the environment than in a flag.";
+    "master_key_command" "COSINE_MASTER_KEY_COMMAND" "" "" false "Program, with arguments, that prints the master key in hex.";
+    "encrypt_at_rest" "COSINE_ENCRYPT_AT_REST" "false" "false" true "true: new bytes are sealed though no request asks for it.";
+    "rewrap" "COSINE_REWRAP" "allowed" "allowed" true "never: a copy that gets another key has its bytes sealed anew.";
+    "customer_keys_need_tls" "COSINE_CUSTOMER_KEYS_NEED_TLS" "false" "false" true "true: keys of customers (SSE-C) are refused over plain HTTP.";
+    "kms_endpoint" "COSINE_KMS_ENDPOINT" "" "" true "Server with a Transit engine (Vault, OpenBao), instead of the built-in key management.";
+    "kms_token_file" "COSINE_KMS_TOKEN_FILE" "" "" true "File with the token for it.";
+    "kms_mount" "COSINE_KMS_MOUNT" "transit" "transit" true "Where the engine is mounted.";
+    "kms_namespace" "COSINE_KMS_NAMESPACE" "" "" true "Namespace of the engine.";
+    "kms_default_key" "COSINE_KMS_DEFAULT_KEY" "" "" true "Key of the engine that is used where a request names none.";
+    "kms_ca" "COSINE_KMS_CA" "" "" true "Certificate in PEM to trust for it, beside those of the system.";
+    "kms_time" "COSINE_KMS_TIME" "5" "5" true "Seconds that an answer of it may take.";
     "log" "COSINE_LOG" "info" "warn" true "Log filter: error, warn, info, debug, or per module; info,access=debug adds a line for each request.";
     "log_format" "COSINE_LOG_FORMAT" "text" "text" true "text, or json: an object a line.";
 }
@@ -127,12 +143,41 @@ pub struct Settings {
     pub limits: Limits,
     /// A host on which temporary credentials are made.
     pub sts_host: Option<String>,
+    /// Where the master key comes from.
+    pub master_key: master_key::Source,
+    /// Seal new bytes though nobody asks for it.
+    pub encrypt_at_rest: bool,
+    /// Which copies have their bytes sealed anew where they get another key.
+    pub rewrap: RewrapRules,
+    /// Refuse keys of customers over plain HTTP.
+    pub customer_keys_need_tls: bool,
+    /// The Transit engine, if there is one.
+    pub kms: Option<KmsSettings>,
     /// Where records of changes and refusals go.
     pub audit: AuditTarget,
     /// What is logged.
     pub log: String,
     /// In which form.
     pub log_format: LogFormat,
+}
+
+/// Where a Transit engine is.
+#[derive(Clone, Debug)]
+pub struct KmsSettings {
+    /// The server.
+    pub endpoint: Uri,
+    /// Certificates to trust beside those of the system.
+    pub ca: Option<PathBuf>,
+    /// Where the engine is mounted.
+    pub mount: String,
+    /// Its namespace.
+    pub namespace: Option<String>,
+    /// The file with the token.
+    pub token_file: PathBuf,
+    /// The key that is used where none is named.
+    pub default_key: Option<String>,
+    /// How long an answer may take.
+    pub patience: Duration,
 }
 
 /// The form of the log.
@@ -245,6 +290,21 @@ impl Settings {
             },
             limits: limits(get)?,
             sts_host: Some(get("sts_host").to_owned()).filter(|host| !host.is_empty()),
+            master_key: master_key_source(get)?,
+            encrypt_at_rest: boolean(get("encrypt_at_rest"), "encrypt_at_rest")?,
+            rewrap: RewrapRules {
+                never: match get("rewrap") {
+                    "allowed" | "" => false,
+                    "never" => true,
+                    other => return Err(format!("rewrap: {other} is neither allowed nor never")),
+                },
+                never_in: file.never_rewrap,
+            },
+            customer_keys_need_tls: boolean(
+                get("customer_keys_need_tls"),
+                "customer_keys_need_tls",
+            )?,
+            kms: kms(get)?,
             audit: audit(get)?,
             log: get("log").to_owned(),
             log_format: match get("log_format") {
@@ -319,6 +379,49 @@ fn limits<'v>(get: impl Fn(&str) -> &'v str) -> Result<Limits, String> {
         stall_time: time("stall_time")?,
         drain_time: time("drain_time")?,
     })
+}
+
+fn boolean(text: &str, key: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" | "" => Ok(false),
+        other => Err(format!("{key}: {other} is neither true nor false")),
+    }
+}
+
+/// The one place where the master key comes from.
+fn master_key_source<'v>(get: impl Fn(&str) -> &'v str) -> Result<master_key::Source, String> {
+    let places = [get("master_key_file"), get("master_key"), get("master_key_command")];
+    match places {
+        ["", "", ""] => Ok(master_key::Source::Data),
+        [file, "", ""] => Ok(master_key::Source::File(file.into())),
+        ["", text, ""] => Ok(master_key::Source::Text(Zeroizing::new(text.to_owned()))),
+        ["", "", command] => Ok(master_key::Source::Command(command.to_owned())),
+        _ => Err("of master_key_file, master_key and master_key_command, one is enough".to_owned()),
+    }
+}
+
+/// Where the Transit engine is, if there is one.
+fn kms<'v>(get: impl Fn(&str) -> &'v str) -> Result<Option<KmsSettings>, String> {
+    let some = |key: &str| Some(get(key).to_owned()).filter(|text| !text.is_empty());
+    let Some(endpoint) = some("kms_endpoint") else { return Ok(None) };
+    let endpoint = file::endpoint_uri(&endpoint)
+        .ok_or_else(|| format!("kms_endpoint: {endpoint} is not http(s)://<host>:<port>"))?;
+    let token_file = some("kms_token_file").ok_or("kms_token_file goes with kms_endpoint")?;
+    let mount = get("kms_mount").trim_matches('/').to_owned();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    if mount.is_empty() || !mount.chars().all(plain) {
+        return Err(format!("kms_mount: {mount} is no path"));
+    }
+    Ok(Some(KmsSettings {
+        endpoint,
+        ca: some("kms_ca").map(PathBuf::from),
+        mount,
+        namespace: some("kms_namespace"),
+        token_file: token_file.into(),
+        default_key: some("kms_default_key"),
+        patience: units::seconds(get("kms_time")).map_err(|why| format!("kms_time: {why}"))?,
+    }))
 }
 
 fn audit<'v>(get: impl Fn(&str) -> &'v str) -> Result<AuditTarget, String> {

@@ -84,6 +84,13 @@ impl Shared {
         Ok(Bytes::from(bytes).slice(from as usize..to as usize))
     }
 
+    fn read_raw(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
+        if range.start > range.end || range.end > self.finished.length {
+            return Err(Error::OutOfRange(self.id));
+        }
+        read_exact(&self.file, self.id, range)
+    }
+
     /// CRC-64/XZ of everything in front of `end`.
     fn running(&self, end: u64) -> Result<u64, Error> {
         let chunks =
@@ -129,6 +136,11 @@ impl BlobReader for Reader {
     async fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
         let shared = Arc::clone(&self.shared);
         blocking(move || shared.read(range)).await
+    }
+
+    async fn read_raw(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.read_raw(range)).await
     }
 
     async fn crc64(&self, range: Range<u64>) -> Result<u64, Error> {

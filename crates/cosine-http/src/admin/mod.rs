@@ -8,6 +8,7 @@
 
 mod access;
 mod identities;
+mod kms;
 mod upkeep;
 
 use aws_lc_rs::digest;
@@ -48,6 +49,15 @@ pub enum Command {
     KeyDisable,
     KeyRemove,
     AccessExplain,
+    KmsKeyAdd,
+    KmsKeyList,
+    KmsKeyDescribe,
+    KmsKeyEnable,
+    KmsKeyDisable,
+    KmsKeyDelete,
+    KmsKeyRotate,
+    KmsMasterStatus,
+    KmsMasterRotate,
 }
 
 /// Who may ask.
@@ -72,7 +82,7 @@ const fn row(method: Method, path: &'static str, command: Command, whom: For) ->
     Row { method, path, command, whom }
 }
 
-static TABLE: [Row; 19] = [
+static TABLE: [Row; 28] = [
     row(Method::GET, "/-/admin/gc", Command::GcStatus, For::Operator),
     row(Method::POST, "/-/admin/gc", Command::GcRun, For::Operator),
     row(Method::GET, "/-/admin/scrub", Command::ScrubStatus, For::Operator),
@@ -92,6 +102,15 @@ static TABLE: [Row; 19] = [
     row(Method::POST, "/-/admin/key/disable", Command::KeyDisable, For::Account),
     row(Method::POST, "/-/admin/key/remove", Command::KeyRemove, For::Account),
     row(Method::POST, "/-/admin/access/explain", Command::AccessExplain, For::Account),
+    row(Method::POST, "/-/admin/kms/key/add", Command::KmsKeyAdd, For::Account),
+    row(Method::POST, "/-/admin/kms/key/list", Command::KmsKeyList, For::Account),
+    row(Method::POST, "/-/admin/kms/key/describe", Command::KmsKeyDescribe, For::Account),
+    row(Method::POST, "/-/admin/kms/key/enable", Command::KmsKeyEnable, For::Account),
+    row(Method::POST, "/-/admin/kms/key/disable", Command::KmsKeyDisable, For::Account),
+    row(Method::POST, "/-/admin/kms/key/schedule-deletion", Command::KmsKeyDelete, For::Account),
+    row(Method::POST, "/-/admin/kms/key/rotate", Command::KmsKeyRotate, For::Account),
+    row(Method::POST, "/-/admin/kms/master/status", Command::KmsMasterStatus, For::Operator),
+    row(Method::POST, "/-/admin/kms/master/rotate", Command::KmsMasterRotate, For::Operator),
 ];
 
 /// The SHA-256 of a body, in hex.
@@ -125,7 +144,7 @@ struct Params {
 impl Params {
     /// Whom or what it is about, for the record.
     fn subject(&self) -> String {
-        let names = ["appid", "uin", "name", "secret_id", "user", "action", "resource"];
+        let names = ["appid", "uin", "name", "secret_id", "key_id", "user", "action", "resource"];
         let shown = |name: &&str| Some(format!("{name}={}", self.members.get(*name)?));
         names.iter().filter_map(shown).collect::<Vec<_>>().join(" ")
     }
@@ -263,5 +282,14 @@ async fn answer(
         Command::KeyDisable => identities::key_set(api, params, Some(false)).await,
         Command::KeyRemove => identities::key_set(api, params, None).await,
         Command::AccessExplain => access::explain(api, params).await,
+        Command::KmsKeyAdd => kms::key_add(api, params).await,
+        Command::KmsKeyList => kms::key_list(api, params).await,
+        Command::KmsKeyDescribe => kms::key_describe(api, params).await,
+        Command::KmsKeyEnable => kms::key_set(api, params, true).await,
+        Command::KmsKeyDisable => kms::key_set(api, params, false).await,
+        Command::KmsKeyDelete => kms::key_delete(api, params).await,
+        Command::KmsKeyRotate => kms::key_rotate(api, params).await,
+        Command::KmsMasterStatus => Ok(api.settings.master.status()),
+        Command::KmsMasterRotate => kms::master_rotate(api),
     }
 }

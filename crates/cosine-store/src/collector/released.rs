@@ -175,7 +175,7 @@ impl Collector {
                 step.writes.push(ReleasedRecord { at: self.store.now() }.put(released)?);
                 return Ok(Some(step));
             }
-            Body::Inline => {
+            Body::Inline(_) => {
                 step.writes.push(Write::Delete(key::inline(uid)));
                 step.tally.reclaimed_inline = 1;
                 step.tally.reclaimed_bytes = record.size;

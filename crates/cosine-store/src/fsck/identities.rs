@@ -1,8 +1,11 @@
-//! Accounts, users, roles and keys: that what they belong to is there.
+//! Accounts, users, roles and keys, and default keys of the key management: that what they belong to is
+//! there.
 
 use cosine_kv::Write;
 
-use crate::record::{AccessKeyRecord, AccountRecord, Record, UinRecord, UserRecord};
+use crate::record::{
+    AccessKeyRecord, AccountRecord, KmsDefaultRecord, Record, UinRecord, UserRecord,
+};
 use crate::{Error, key};
 
 use super::recode::recode_row;
@@ -16,6 +19,7 @@ impl Check<'_> {
         match key.first() {
             Some(b'a') => self.account(key, value).await,
             Some(b'g') => self.user(key, value).await,
+            Some(b'j') => self.default_key(key, value).await,
             Some(b'n') => self.uin(key, value).await,
             Some(b'y') => self.access_key(key, value).await,
             _ => Ok(()),
@@ -68,6 +72,11 @@ impl Check<'_> {
             }
             None => Ok(()),
         }
+    }
+
+    async fn default_key(&mut self, key: &[u8], value: &[u8]) -> Checked {
+        let record = KmsDefaultRecord::decode(key, value)?;
+        self.needs(key, &key::kms_key(&record.key_id), "a default key that does not exist").await
     }
 
     async fn needs(&mut self, key: &[u8], holder: &[u8], what: &str) -> Result<(), Error> {

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 
 use crate::record::{
-    AccessKeyRecord, AccountRecord, BucketAclRecord, BucketCorsRecord, BucketPolicyRecord,
-    BucketRecord, ContentRecord, DamageRecord, DoomedRecord, EndedUploadRecord, FenceRecord,
-    HeadRecord, HeartbeatRecord, IdentitiesRecord, KeyCheckRecord, LedgerRecord, OldVersion,
-    OverRecord, PageRecord, PartRecord, PolicyTextRecord, Record, ReferenceRecord, ReleasedRecord,
-    RoleRecord, ScrubRecord, StoreRecord, UinRecord, UploadRecord, UserRecord, Version,
+    AccessKeyRecord, AccountRecord, BucketAclRecord, BucketCorsRecord, BucketEncryptionRecord,
+    BucketPolicyRecord, BucketRecord, ContentRecord, DamageRecord, DoomedRecord, EndedUploadRecord,
+    FenceRecord, HeadRecord, HeartbeatRecord, IdentitiesRecord, KmsDefaultRecord, KmsKeyRecord,
+    LedgerRecord, OldVersion, OverRecord, PageRecord, PartRecord, PolicyTextRecord, Record,
+    ReferenceRecord, ReleasedRecord, RoleRecord, ScrubRecord, StoreKeyRecord, StoreRecord,
+    UinRecord, UploadRecord, UserRecord, Version,
 };
 use crate::{Error, key};
 
@@ -34,17 +35,20 @@ pub fn recode_row(key: &[u8], value: &[u8]) -> Result<Bytes, Error> {
         Some(b'q') => recode::<ReleasedRecord>,
         Some(b'r') => recode::<ReferenceRecord>,
         Some(b'm') if key == key::identities() => recode::<IdentitiesRecord>,
-        Some(b'm') if key == key::key_check() => recode::<KeyCheckRecord>,
+        Some(b'm') if key == key::store_key() => recode::<StoreKeyRecord>,
         Some(b's') => match key::setting_of(key) {
             b"policy" => recode::<BucketPolicyRecord>,
             b"policy-text" => recode::<PolicyTextRecord>,
             b"cors" => recode::<BucketCorsRecord>,
+            b"encryption" => recode::<BucketEncryptionRecord>,
             _ => recode::<BucketAclRecord>,
         },
         Some(b'a') => recode::<AccountRecord>,
         Some(b'g') => recode::<UserRecord>,
+        Some(b'j') => recode::<KmsDefaultRecord>,
         Some(b'l') => recode::<RoleRecord>,
         Some(b'n') => recode::<UinRecord>,
+        Some(b'z') => recode::<KmsKeyRecord>,
         Some(b'y') => recode::<AccessKeyRecord>,
         Some(b't') => recode::<HeartbeatRecord>,
         Some(b'u') => recode::<UploadRecord>,

@@ -59,7 +59,7 @@ impl Check<'_> {
             Some(b'q') => self.released(key, value).await,
             Some(b'r') => self.reference(key, value).await,
             Some(b's') => self.setting(key, value).await,
-            Some(b'a' | b'g' | b'l' | b'n' | b'y') => self.identity(key, value).await,
+            Some(b'a' | b'g' | b'j' | b'l' | b'n' | b'y' | b'z') => self.identity(key, value).await,
             Some(b't') => self.heartbeat(key, value).await,
             Some(b'u') => self.upload(key, value),
             Some(b'v') => self.old(key, value).await,

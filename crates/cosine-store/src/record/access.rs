@@ -35,13 +35,6 @@ pub struct IdentitiesRecord {
     pub changes: u64,
 }
 
-/// Something sealed, by which the right key of the store is known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyCheckRecord {
-    /// A sealed value.
-    pub sealed: Vec<u8>,
-}
-
 /// A root account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountRecord {

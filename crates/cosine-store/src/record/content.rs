@@ -3,6 +3,7 @@
 use cosine_blob::{BlobId, PoolId};
 use serde::{Deserialize, Serialize};
 
+use super::sums::{ContentSums, Sums};
 use crate::id::Uid;
 
 /// A content: immutable bytes that any number of versions, and of other contents, share.
@@ -10,18 +11,50 @@ use crate::id::Uid;
 pub struct ContentRecord {
     /// Bytes.
     pub size: u64,
-    /// CRC-64/XZ of all of them.
-    pub crc64: u64,
-    /// MD5 of all of them, where it is known.
-    pub md5: Option<[u8; 16]>,
+    /// What they are held against.
+    pub sums: Sums<ContentSums>,
     /// Whether new references may be taken.
     pub state: ContentState,
     /// Where its blobs lie.
     pub pools: Pools,
     /// How many levels of contents are below it.
     pub depth: u8,
+    /// How much of it is sealed.
+    pub coverage: Coverage,
+    /// The content key, if anything is: whoever shows the content has it in an envelope.
+    pub content_key: Option<Uid>,
     /// Where the bytes are.
     pub body: Body,
+}
+
+/// How much of some bytes is sealed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Coverage {
+    /// There are none.
+    #[default]
+    Nothing,
+    /// None.
+    Plain,
+    /// Some, and some not.
+    Mixed,
+    /// All.
+    Sealed,
+}
+
+impl Coverage {
+    /// Of both.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, only) | (only, Self::Nothing) => only,
+            (one, other) if one == other => one,
+            _ => Self::Mixed,
+        }
+    }
+
+    /// Whether it takes a key to read all of them.
+    pub fn needs_key(self) -> bool {
+        matches!(self, Self::Mixed | Self::Sealed)
+    }
 }
 
 impl ContentRecord {
@@ -46,38 +79,40 @@ pub enum ContentState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Body {
     /// In a row beside the content's.
-    Inline,
+    Inline(DataKey),
     /// In a blob, all of it.
     Blob {
         /// The blob's id.
         id: [u8; 16],
-        /// How the data key is wrapped.
-        key: BlobKey,
+        /// What it takes to read it.
+        key: DataKey,
     },
     /// In slices of other contents, in pages beside the content's row. Of each page: where it ends.
     Slices(Vec<PageEnd>),
 }
 
 impl Body {
-    /// A plain blob.
-    pub fn plain(id: BlobId) -> Self {
-        Self::Blob { id: id.0, key: BlobKey::Plain }
-    }
-
     /// The blob, if it is one.
     pub fn blob(&self) -> Option<BlobId> {
         match self {
             Self::Blob { id, .. } => Some(BlobId(*id)),
-            Self::Inline | Self::Slices(_) => None,
+            Self::Inline(_) | Self::Slices(_) => None,
         }
     }
 }
 
-/// How a blob's data key is wrapped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum BlobKey {
-    /// There is none: the bytes are plain.
+/// What bytes in one place are sealed under.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DataKey {
+    /// Nothing: they are plain.
     Plain,
+    /// A key of their own.
+    Sealed {
+        /// That key, sealed under the content key.
+        key: Vec<u8>,
+        /// CRC-64/XZ of the bytes as they are stored.
+        crc64: u64,
+    },
 }
 
 /// Where a page of slices ends.
@@ -85,8 +120,6 @@ pub enum BlobKey {
 pub struct PageEnd {
     /// Bytes of the content up to here.
     pub end: u64,
-    /// CRC-64/XZ of them.
-    pub crc64: u64,
 }
 
 /// A page of the slices that a content is made of, in order.
@@ -94,10 +127,12 @@ pub struct PageEnd {
 pub struct PageRecord {
     /// At least one.
     pub slices: Vec<Slice>,
+    /// CRC-64/XZ of each.
+    pub crc64: Sums<Vec<u64>>,
 }
 
 /// A run of another content's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slice {
     /// The other content.
     pub content: Uid,
@@ -107,8 +142,17 @@ pub struct Slice {
     pub offset: u64,
     /// Bytes, at least one.
     pub length: u64,
-    /// CRC-64/XZ of them.
-    pub crc64: u64,
+    /// What the other content's key is sealed under.
+    pub key: SliceKey,
+}
+
+/// How who has a content's key gets the key of what the content is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SliceKey {
+    /// It is the same, or there is none.
+    Same,
+    /// It is another one, sealed under the content's.
+    Sealed(Vec<u8>),
 }
 
 /// A set of storage pools.

@@ -3,8 +3,10 @@
 use std::fmt;
 
 use cosine_access::ObjectAcl;
+use cosine_crypt::{Envelope, Shown};
 use serde::{Deserialize, Serialize};
 
+use super::sums::{ObjectSums, Sums};
 use crate::id::Uid;
 
 /// The order of a key's versions.
@@ -37,16 +39,14 @@ pub struct Version {
     pub(crate) content: Uid,
     /// Bytes.
     pub size: u64,
-    /// The entity tag.
-    pub etag: Etag,
-    /// CRC-64/XZ of the plain bytes.
-    pub crc64: u64,
+    /// Entity tag and checksum: [`Store::sums`](crate::Store::sums) reads them.
+    pub(crate) sums: Sums<ObjectSums>,
     /// The storage class.
     pub class: StorageClass,
     /// What kind of object this is.
     pub kind: ObjectKind,
-    /// How the content key is wrapped.
-    pub(crate) sse: Sse,
+    /// The content key, if any of the bytes are sealed.
+    pub(crate) content_key: Option<SealedContentKey>,
     /// Who may do what.
     pub acl: ObjectAcl,
     /// Metadata that came with the object.
@@ -66,6 +66,11 @@ impl Version {
     /// Last modification, whole seconds since 1970 UTC.
     pub fn last_modified(&self) -> i64 {
         seconds(self.order)
+    }
+
+    /// What clients see of its encryption.
+    pub fn encryption(&self) -> Shown<'_> {
+        self.content_key.as_ref().map_or(Shown::Nothing, |key| key.envelope.shown())
     }
 }
 
@@ -216,11 +221,13 @@ pub enum ObjectKind {
     Symlink,
 }
 
-/// How a version's content key is wrapped.
+/// A content key in its envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Sse {
-    /// The bytes are plain.
-    None,
+pub struct SealedContentKey {
+    /// Which content key it is.
+    pub uid: Uid,
+    /// What it takes to have it.
+    pub envelope: Envelope,
 }
 
 /// Metadata that came with an object and goes out with it, as it came. Values are bytes: nobody

@@ -1,7 +1,9 @@
 //! Records as the first format wrote them: they must open for ever.
 
 use cosine_access::{AclPermission, Grant, Grantee, ObjectAcl};
-use cosine_blob::{BlobId, PoolId};
+use cosine_blob::PoolId;
+use cosine_crypt::envelope::KmsEnvelope;
+use cosine_crypt::{Envelope, Provider};
 
 use super::*;
 
@@ -17,11 +19,13 @@ fn version_1_records_open() {
         null: true,
         content: Uid([2; 16]),
         size: 16,
-        etag: Etag { digest: [3; 16], parts: 0 },
-        crc64: 16_749_565_679_157_681_890,
+        sums: Sums::Clear(ObjectSums {
+            etag: Etag { digest: [3; 16], parts: 0 },
+            crc64: 16_749_565_679_157_681_890,
+        }),
         class: StorageClass::Standard,
         kind: ObjectKind::Normal,
-        sse: Sse::None,
+        content_key: None,
         acl: ObjectAcl::PublicRead,
         attributes: Attributes {
             system: vec![("content-type".into(), b"a/b".to_vec())],
@@ -30,29 +34,51 @@ fn version_1_records_open() {
         tags: vec![],
         restore: Some(Restore { requested: 1, ready: 2, expires: 300, tier: RestoreTier::Bulk }),
     };
-    let stored = hex(
-        "01 01010101010101010101010101010101 81afb6cebcdee802 01 02020202020202020202020202020202 \
-         10 03030303030303030303030303030303 00 e2bd9282e0a79ab9e801 00 00 00 02 \
-         01 0c 636f6e74656e742d74797065 03 612f62 01 03 766961 01 78 00 01 01 02 ac02 02 d837264e",
-    );
+    let stored = hex("01 01010101010101010101010101010101 81afb6cebcdee802 01 \
+         02020202020202020202020202020202 10 00 03030303030303030303030303030303 00 \
+         e2bd9282e0a79ab9e801 00 00 00 02 01 0c 636f6e74656e742d74797065 03 612f62 01 03 \
+         766961 01 78 00 01 01 02 ac02 02 7ee54ca6");
     assert_eq!(version.encode(KEY).unwrap(), stored);
     assert_eq!(Version::decode(KEY, &stored).unwrap(), version);
     assert_eq!(version.last_modified(), 1_586_542_830);
-    assert_eq!(version.etag.to_string(), "03030303030303030303030303030303");
+    assert_eq!(Etag { digest: [3; 16], parts: 2 }.to_string(), format!("{}-2", "03".repeat(16)));
 
+    let sums =
+        ContentSums { crc64: 1, md5: Some([4; 16]), etag: Etag { digest: [6; 16], parts: 2 } };
     let content = ContentRecord {
         size: 300,
-        crc64: 1,
-        md5: Some([4; 16]),
+        sums: Sums::Clear(sums),
         state: ContentState::Live,
         pools: Pools::of(PoolId::new(9).unwrap()),
         depth: 0,
-        body: Body::plain(BlobId([5; 16])),
+        coverage: Coverage::Plain,
+        content_key: None,
+        body: Body::Blob { id: [5; 16], key: DataKey::Plain },
     };
-    let stored = hex("01 ac02 01 01 04040404040404040404040404040404 00 8004 00 01 \
-         05050505050505050505050505050505 00 6a366c34");
-    assert_eq!(content.encode(KEY).unwrap(), stored);
-    assert_eq!(ContentRecord::decode(KEY, &stored).unwrap(), content);
+    check(
+        content.clone(),
+        "01 ac02 00 01 01 04040404040404040404040404040404 06060606060606060606060606060606 \
+         02 00 8004 00 01 00 01 05050505050505050505050505050505 00 bb5b50a6",
+    );
+    let key = DataKey::Sealed { key: vec![3, 4], crc64: 9 };
+    let sealed = ContentRecord {
+        sums: Sums::Sealed(vec![1, 2]),
+        coverage: Coverage::Sealed,
+        content_key: Some(Uid([7; 16])),
+        body: Body::Blob { id: [5; 16], key: key.clone() },
+        ..content
+    };
+    check(
+        sealed.clone(),
+        "01 ac02 01 02 0102 00 8004 00 03 01 07070707070707070707070707070707 01 \
+         05050505050505050505050505050505 01 02 0304 09 8720e6a4",
+    );
+    let inline = ContentRecord { pools: Pools::default(), body: Body::Inline(key), ..sealed };
+    check(
+        inline,
+        "01 ac02 01 02 0102 00 00 00 03 01 07070707070707070707070707070707 00 01 02 0304 09 \
+         e326f003",
+    );
 }
 
 fn check<R: Record + PartialEq + std::fmt::Debug>(record: R, stored: &str) {
@@ -149,43 +175,101 @@ fn version_1_of_what_uploads_and_slices_are_opens() {
         attributes: Attributes::default(),
         tags: vec![("k".into(), "v".into())],
         forbid_overwrite: true,
+        content_key: SealedContentKey { uid: Uid([8; 16]), envelope: Envelope::AtRest(vec![1, 2]) },
+        customer_md5: Some(vec![5]),
+    };
+    let under = |envelope| UploadRecord {
+        content_key: SealedContentKey { uid: Uid([8; 16]), envelope },
+        customer_md5: None,
+        ..upload.clone()
+    };
+    let kms = KmsEnvelope {
+        provider: Provider::Transit,
+        key_id: "k".into(),
+        context: vec![1],
+        one_time: vec![2],
+        content_key: vec![3],
     };
     check(
+        under(Envelope::Cos(vec![9])),
+        "01 01010101010101010101010101010101 ac02 02 03 01 00 00 01 01 6b 01 76 01 \
+         08080808080808080808080808080808 01 01 09 00 1e84b4f3",
+    );
+    check(
+        under(Envelope::Kms(kms)),
+        "01 01010101010101010101010101010101 ac02 02 03 01 00 00 01 01 6b 01 76 01 \
+         08080808080808080808080808080808 02 01 01 6b 01 01 01 02 01 03 00 61f4ca16",
+    );
+    check(
+        under(Envelope::Customer(vec![9])),
+        "01 01010101010101010101010101010101 ac02 02 03 01 00 00 01 01 6b 01 76 01 \
+         08080808080808080808080808080808 03 01 09 00 9fa7d34c",
+    );
+    check(
         upload,
-        "01 01010101010101010101010101010101 ac02 02 03 01 00 00 01 01 6b 01 76 01 aacbdbe3",
+        "01 01010101010101010101010101010101 ac02 02 03 01 00 00 01 01 6b 01 76 01 \
+         08080808080808080808080808080808 00 02 0102 01 01 05 35b94d9c",
     );
     let part = PartRecord {
         content: Uid([1; 16]),
         holder: Uid([2; 16]),
         offset: 1,
         length: 300,
-        crc64: 2,
-        etag: [3; 16],
+        sums: Sums::Clear(PartSums { etag: [3; 16], md5: [4; 16], crc64: 2 }),
         modified: 4,
         pools: Pools::default(),
         depth: 5,
+        coverage: Coverage::Plain,
+        key: SliceKey::Same,
     };
     check(
         part,
-        "01 01010101010101010101010101010101 02020202020202020202020202020202 01 ac02 02 \
-         03030303030303030303030303030303 04 00 05 0f3bac1d",
+        "01 01010101010101010101010101010101 02020202020202020202020202020202 01 ac02 00 \
+         03030303030303030303030303030303 04040404040404040404040404040404 02 04 00 05 01 00 \
+         ebccce62",
     );
+    let (content, holder) = (Uid([1; 16]), Uid([2; 16]));
     let slice =
-        Slice { content: Uid([1; 16]), holder: Uid([2; 16]), offset: 1, length: 300, crc64: 2 };
+        Slice { content, holder, offset: 1, length: 300, key: SliceKey::Sealed(vec![1, 2]) };
     check(
-        PageRecord { slices: vec![slice] },
-        "01 01 01010101010101010101010101010101 02020202020202020202020202020202 01 ac02 02 8bfe7e6f",
+        PageRecord { slices: vec![slice], crc64: Sums::Clear(vec![2]) },
+        "01 01 01010101010101010101010101010101 02020202020202020202020202020202 01 ac02 01 \
+         02 0102 00 01 02 04c2e15c",
     );
     let sliced = ContentRecord {
         size: 300,
-        crc64: 2,
-        md5: None,
+        sums: Sums::Sealed(vec![1, 2]),
         state: ContentState::Removing,
         pools: Pools::default(),
         depth: 1,
-        body: Body::Slices(vec![PageEnd { end: 300, crc64: 2 }]),
+        coverage: Coverage::Mixed,
+        content_key: Some(Uid([7; 16])),
+        body: Body::Slices(vec![PageEnd { end: 300 }]),
     };
-    check(sliced, "01 ac02 02 00 02 00 01 02 01 ac02 02 479451a8");
+    check(
+        sliced,
+        "01 ac02 01 02 0102 02 00 01 02 01 07070707070707070707070707070707 02 01 ac02 \
+         c81ee2de",
+    );
+}
+
+/// The bytes of keys, and of what is encrypted under them.
+#[test]
+fn version_1_of_keys_opens() {
+    check(StoreKeyRecord { sealed: vec![1, 2] }, "01 02 0102 8bbdd1e2");
+    let key = KmsKeyRecord {
+        appid: 300,
+        created: 1,
+        description: "d".into(),
+        state: KmsKeyState::PendingDeletion(300),
+        versions: vec![vec![9]],
+    };
+    check(key, "01 ac02 02 01 64 02 ac02 01 01 09 bc55597d");
+    check(KmsDefaultRecord { key_id: "k".into() }, "01 01 6b 93ed878c");
+    let default = |encryption| BucketEncryptionRecord { encryption };
+    check(default(BucketEncryption::Cos), "01 00 05f00ae6");
+    let kms = BucketEncryption::Kms { key_id: Some("k".into()) };
+    check(default(kms), "01 01 01 01 6b 560b6ae7");
 }
 
 /// The bytes that say who may what.
@@ -213,7 +297,6 @@ fn version_1_of_who_may_opens() {
     );
     check(BucketCorsRecord { document: "<C/>".into() }, "01 04 3c432f3e fc0b2436");
     check(IdentitiesRecord { changes: 300 }, "01 ac02 d58687d1");
-    check(KeyCheckRecord { sealed: vec![1, 2] }, "01 02 0102 8bbdd1e2");
     check(AccountRecord { uin: 300, created: 1 }, "01 ac02 02 9751b555");
     check(UinRecord { appid: 300, user: Some("u".into()) }, "01 ac02 01 01 75 9fa1a151");
     check(UserRecord { uin: 300, created: 1, policy: None }, "01 ac02 02 00 fc7e4a14");

@@ -3,6 +3,9 @@
 use cosine_access::ObjectAcl;
 use serde::{Deserialize, Serialize};
 
+use super::content::{Coverage, SliceKey};
+use super::object::SealedContentKey;
+use super::sums::{PartSums, Sums};
 use super::{Attributes, Pools, StorageClass};
 use crate::id::Uid;
 
@@ -25,10 +28,15 @@ pub struct UploadRecord {
     pub tags: Vec<(String, String)>,
     /// Whether it must not become an object where there is one.
     pub forbid_overwrite: bool,
+    /// The object's content key, should it need one.
+    pub content_key: SealedContentKey,
+    /// Of a customer's key, its MD5, sealed under the key of the store: clients are told it once more when
+    /// the upload is completed.
+    pub customer_md5: Option<Vec<u8>>,
 }
 
 /// A part: a slice of a content, mostly the whole of one that came with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartRecord {
     /// The content.
     pub content: Uid,
@@ -38,16 +46,18 @@ pub struct PartRecord {
     pub offset: u64,
     /// Bytes.
     pub length: u64,
-    /// CRC-64/XZ of them.
-    pub crc64: u64,
-    /// MD5 of them, or what stands for it.
-    pub etag: [u8; 16],
+    /// What they are held against, and known by.
+    pub sums: Sums<PartSums>,
     /// When it was written, microseconds since 1970 UTC.
     pub modified: u64,
     /// Where the content's blobs lie.
     pub pools: Pools,
     /// How many levels of contents are below it.
     pub depth: u8,
+    /// How much of it is sealed.
+    pub coverage: Coverage,
+    /// How who has the upload's content key gets that of the content.
+    pub key: SliceKey,
 }
 
 /// That an upload is over, and that its parts are still to be cleared away. Was it completed, then there

@@ -75,7 +75,7 @@ fn name(name: &str) -> Result<BucketName, Failure> {
 async fn open(data: &Path) -> Result<(Store, Engines), Failure> {
     let engines: Engines = workload::engines(data).map_err(failed("open the engines"))?;
     check(&engines).await?;
-    let store = Store::open(engines.clone(), Arc::new(SystemClock)).await;
+    let store = Store::open(engines.clone(), Arc::new(SystemClock), crate::support::master()).await;
     Ok((store.map_err(failed("open the store"))?, engines))
 }
 
@@ -101,7 +101,8 @@ async fn read_bucket(store: &Store, bucket: &Bucket) -> Result<BTreeMap<String, 
         let parsed = ObjectKey::parse(key).map_err(failed("parse a key"))?;
         let what = format!("read {}/{key}", bucket.name());
         let version = store.object(bucket, &parsed, None).await.map_err(failed(&what))?;
-        let mut reader = store.read(&version, 0..version.size).await.map_err(failed(&what))?;
+        let reader = crate::support::open(store, (bucket, &parsed), &version).await;
+        let mut reader = reader.map_err(failed(&what))?;
         let mut body = vec![];
         while let Some(piece) = reader.next().await.map_err(failed(&what))? {
             body.extend_from_slice(&piece);

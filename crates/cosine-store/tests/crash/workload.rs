@@ -12,10 +12,10 @@ use cosine_kv::embedded::{Durability, Options};
 use cosine_store::{
     Attributes, Bucket, BucketAcl, BucketName, ByteSource, Collected, Collector, CollectorOptions,
     CompleteRequest, CopyRequest, Engines, Error, NewBucket, NewUpload, ObjectAcl, ObjectKey,
-    PutRequest, SourceError, StorageClass, Store, SystemClock, Zones,
+    PutPartRequest, PutRequest, SourceError, StorageClass, Store, SystemClock, Zones,
 };
 
-use crate::support::owned;
+use crate::support::{encryption, key_for, owned};
 
 use crate::machine::{MARKS, ROOT};
 use crate::plan::{self, Group, Operation, Place};
@@ -50,7 +50,13 @@ pub fn run(directory: &Path, plan: Vec<Group>) {
                 say(&marks, "begin", number);
                 drop(open.take());
                 open = Some(
-                    Store::open(engines(&data).unwrap(), Arc::new(SystemClock)).await.unwrap(),
+                    Store::open(
+                        engines(&data).unwrap(),
+                        Arc::new(SystemClock),
+                        crate::support::master(),
+                    )
+                    .await
+                    .unwrap(),
                 );
                 say(&marks, "done", number);
                 continue;
@@ -146,6 +152,7 @@ pub async fn put(
         acl: ObjectAcl::Default,
         class: StorageClass::Standard,
         md5: None,
+        encryption: encryption(number),
         forbid_overwrite: false,
     };
     store.put(request, source).await.map(drop)
@@ -161,14 +168,21 @@ async fn put_in_parts(store: &Store, at: Place, number: u64, size: usize) -> Res
         acl: ObjectAcl::Default,
         class: StorageClass::Standard,
         initiator: 0,
+        encryption: encryption(number),
         forbid_overwrite: false,
     };
-    let id = store.create_upload(new).await?;
+    let (id, _) = store.create_upload(new).await?;
     let upload = store.upload(&bucket, &key, id).await?;
     let body = Bytes::from(plan::body(number, size));
     let mut listed = vec![];
     for (part, mut bytes) in [(1, body.slice(..size / 2)), (2, body.clone()), (1, body)] {
-        let part = store.put_part(upload.clone(), part, None, &mut bytes).await?;
+        let request = PutPartRequest {
+            upload: upload.clone(),
+            number: part,
+            md5: None,
+            customer_key: key_for(upload.shown()),
+        };
+        let part = store.put_part(request, &mut bytes).await?;
         listed = vec![(1, Some(part.etag))];
     }
     let complete = CompleteRequest { upload, parts: listed, forbid_overwrite: false };
@@ -179,6 +193,8 @@ async fn copy(store: &Store, from: Place, to: Place, replace: Option<u64>) {
     let (source_bucket, source_key) = (bucket(store, from.0).await, key(from.1));
     let source = store.object(&source_bucket, &source_key, None).await.unwrap();
     let request = CopyRequest {
+        source_key: key_for(source.encryption()),
+        encryption: encryption(replace.unwrap_or(source.size)),
         source: owned(&source_bucket, &source_key, None, source),
         bucket: bucket(store, to.0).await,
         key: key(to.1),

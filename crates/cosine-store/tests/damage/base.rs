@@ -103,7 +103,9 @@ pub fn files(directory: &Path) -> Files {
 async fn make() -> Base {
     let data = tempfile::tempdir().unwrap();
     let mut objects = Objects::new();
-    let store = Store::open(embedded(data.path()), Arc::new(SystemClock)).await.unwrap();
+    let store = Store::open(embedded(data.path()), Arc::new(SystemClock), crate::support::master())
+        .await
+        .unwrap();
     create_bucket(&store, BUCKET).await;
     create_bucket(&store, VERSIONED).await;
     make_simple(&store, &mut objects).await;
@@ -134,7 +136,11 @@ async fn make() -> Base {
     drop(store);
     // ... a run that is over, and what it left in the making.
     let engines = embedded(data.path());
-    drop(Store::open(engines.clone(), Arc::new(SystemClock)).await.unwrap());
+    drop(
+        Store::open(engines.clone(), Arc::new(SystemClock), crate::support::master())
+            .await
+            .unwrap(),
+    );
     let orphan = BlobId::new(7, PoolId::default(), 7, blob_of["blob"].run());
     engines.blobs.create(orphan).finish(Bytes::from(body(9, 21_000))).await.unwrap();
     let rows = rows_of(&*engines.kv).await;

@@ -215,7 +215,13 @@ fn damage_is_known_until_it_is_mended() {
         let fixture = Fixture::in_files().await;
         let sound = std::fs::read(large(&fixture)).unwrap();
         rewrite(&large(&fixture), |bytes| bytes[200_000] ^= 1);
-        let store = Store::open(fixture.engines(), std::sync::Arc::new(SystemClock)).await.unwrap();
+        let store = Store::open(
+            fixture.engines(),
+            std::sync::Arc::new(SystemClock),
+            crate::support::master(),
+        )
+        .await
+        .unwrap();
         let version = {
             let key = cosine_store::ObjectKey::parse("large").unwrap();
             store.object(&bucket(&store, BUCKET).await, &key, None).await.unwrap()

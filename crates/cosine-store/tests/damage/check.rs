@@ -1,5 +1,6 @@
 //! What must hold of every damaged store.
 
+use crate::support::open;
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -126,7 +127,8 @@ pub async fn examine(damage: Damage, make: impl AsyncFn() -> Fixture) {
 /// Reads everything, collects everything, reads everything again, and ends what is under way.
 async fn use_it(damage: Damage, fixture: &Fixture, when: When) {
     let before = fixture.all().await;
-    let opened = Store::open(fixture.engines(), Arc::new(SystemClock)).await;
+    let opened =
+        Store::open(fixture.engines(), Arc::new(SystemClock), crate::support::master()).await;
     let Ok(store) = opened else {
         let untouched = fixture.all().await == before;
         return assert!(untouched, "{damage:?}, {when:?}: refused, and changed");
@@ -169,8 +171,9 @@ async fn read(store: &Store, object: &Object, right: &[u8]) -> Result<Vec<u8>, S
     let text = |error: Error| error.to_string();
     let name = BucketName::parse(object.bucket).unwrap();
     let bucket = store.bucket(&name).await.map_err(text)?;
-    let version = store.object(&bucket, &key(object.key), object.id).await.map_err(text)?;
-    let mut reader = store.read(&version, 0..version.size).await.map_err(text)?;
+    let key = key(object.key);
+    let version = store.object(&bucket, &key, object.id).await.map_err(text)?;
+    let mut reader = open(store, (&bucket, &key), &version).await.map_err(text)?;
     let mut bytes = vec![];
     while let Some(piece) = reader.next().await.map_err(text)? {
         bytes.extend_from_slice(&piece);
@@ -203,7 +206,9 @@ async fn end_uploads(damage: Damage, store: &Store, when: When) {
 
 /// What is under way in a store with nothing wrong.
 pub async fn end_uploads_of(fixture: &Fixture) {
-    let store = Store::open(fixture.engines(), Arc::new(SystemClock)).await.unwrap();
+    let store = Store::open(fixture.engines(), Arc::new(SystemClock), crate::support::master())
+        .await
+        .unwrap();
     collect(&store).await;
     end_uploads(SOUND, &store, When::Mended).await;
 }
@@ -218,7 +223,12 @@ async fn find(store: &Store, name: &str, upload: &UnderWay) -> Result<Upload, Er
 static NEEDED: LazyLock<BTreeSet<Vec<u8>>> = LazyLock::new(|| {
     let collected = async {
         let fixture = Fixture::new(&BASE.rows).await;
-        collect(&Store::open(fixture.engines(), Arc::new(SystemClock)).await.unwrap()).await;
+        collect(
+            &Store::open(fixture.engines(), Arc::new(SystemClock), crate::support::master())
+                .await
+                .unwrap(),
+        )
+        .await;
         fixture.all().await.0
     };
     let left = std::thread::spawn(|| block_on(collected)).join().unwrap();

@@ -38,7 +38,9 @@ fn make(runs: usize) -> Made {
             let kv = Arc::new(Embedded::open(&data.path().join("meta"), OPTIONS).unwrap());
             let blobs = Arc::new(files(&data.path().join("blobs")));
             let engines = Engines { kv: Arc::clone(&kv) as Arc<dyn Kv>, blobs };
-            let store = Store::open(engines, Arc::new(SystemClock)).await.unwrap();
+            let store = Store::open(engines, Arc::new(SystemClock), crate::support::master())
+                .await
+                .unwrap();
             if run == 0 {
                 create_bucket(&store, BUCKET).await;
             }

@@ -14,7 +14,8 @@ async fn refused(engines: &Engines) {
     let report = check(engines, FsckOptions { deep: true, repair: true }).await;
     assert_eq!(flaws(&report), set(&[Flaw::WrongStore]));
     assert!(report.mended.is_empty());
-    let opened = Store::open(engines.clone(), Arc::new(SystemClock)).await;
+    let opened =
+        Store::open(engines.clone(), Arc::new(SystemClock), crate::support::master()).await;
     assert!(matches!(opened, Err(Error::WrongStore)), "{opened:?}");
 }
 
@@ -51,7 +52,8 @@ fn a_flipped_byte_in_the_store_file_is_refused() {
 async fn undecodable(engines: &Engines) {
     let options = FsckOptions { deep: false, repair: true };
     let report = fsck(engines, options, &mut |_| {}).await;
-    let opened = Store::open(engines.clone(), Arc::new(SystemClock)).await;
+    let opened =
+        Store::open(engines.clone(), Arc::new(SystemClock), crate::support::master()).await;
     for error in [report.map(drop).unwrap_err(), opened.map(drop).unwrap_err()] {
         assert!(error.to_string().ends_with("STORE holds no store id"), "{error}");
     }
@@ -78,7 +80,7 @@ fn metadata_beside_the_blobs_of_another_store_is_refused() {
         let (ours, other) = (Fixture::in_files().await, tempfile::tempdir().unwrap());
         let blobs = Arc::new(files(other.path()));
         let empty = Engines { kv: Arc::new(cosine_kv::Memory::default()), blobs: blobs.clone() };
-        Store::open(empty.clone(), Arc::new(SystemClock)).await.unwrap();
+        Store::open(empty.clone(), Arc::new(SystemClock), crate::support::master()).await.unwrap();
         let before = (ours.all().await, tree(other.path()));
         refused(&Engines { kv: ours.engines().kv, blobs: blobs.clone() }).await;
         refused(&Engines { kv: empty.kv, blobs: ours.engines().blobs }).await;

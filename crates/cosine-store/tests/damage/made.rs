@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use cosine_store::{
-    Attributes, Bucket, BucketName, CompleteRequest, CopyRequest, NewUpload, ObjectAcl, ObjectKey,
-    PartCopyRequest, PutRequest, StorageClass, Store, Upload, UploadId, Version,
+    Attributes, Bucket, BucketName, CompleteRequest, CopyRequest, Encryption, NewUpload, ObjectAcl,
+    ObjectKey, PartCopyRequest, PutPartRequest, PutRequest, StorageClass, Store, Upload, UploadId,
+    Version,
 };
 
-use crate::support::owned;
+use crate::support::{encryption, key_for, owned};
 
 use crate::base::{BUCKET, Object, Objects, VERSIONED, body};
 
@@ -23,6 +24,15 @@ pub const PART: usize = (1 << 20) + 500;
 
 pub async fn bucket(store: &Store, name: &str) -> Bucket {
     store.bucket(&BucketName::parse(name).unwrap()).await.unwrap()
+}
+
+/// Names say how their objects are encrypted.
+fn encryption_of(name: &str) -> Encryption {
+    encryption(match name {
+        name if name.contains("cos") => 1,
+        name if name.contains("customer") => 2,
+        _ => 0,
+    })
 }
 
 pub fn key(name: &str) -> ObjectKey {
@@ -42,6 +52,7 @@ async fn request(store: &Store, place: (&str, &str)) -> PutRequest {
         acl: ObjectAcl::Default,
         class: StorageClass::Standard,
         md5: None,
+        encryption: encryption_of(place.1),
         forbid_overwrite: false,
     }
 }
@@ -61,6 +72,8 @@ pub async fn copy(store: &Store, from: &str, to: &str) {
     let (bucket, source_key) = (bucket(store, BUCKET).await, key(from));
     let source = store.object(&bucket, &source_key, None).await.unwrap();
     let request = CopyRequest {
+        source_key: key_for(source.encryption()),
+        encryption: encryption_of(to),
         source: owned(&bucket, &source_key, None, source),
         bucket,
         key: key(to),
@@ -86,16 +99,19 @@ pub async fn begin(store: &Store, name: &str) -> Upload {
         acl: ObjectAcl::Default,
         class: StorageClass::Standard,
         initiator: 0,
+        encryption: encryption_of(name),
         forbid_overwrite: false,
     };
     let bucket = new.bucket.clone();
-    let id = store.create_upload(new).await.unwrap();
+    let (id, _) = store.create_upload(new).await.unwrap();
     store.upload(&bucket, &key(name), id).await.unwrap()
 }
 
 pub async fn put_part(store: &Store, upload: &Upload, number: u16, body: &[u8]) -> [u8; 16] {
     let mut body = Bytes::copy_from_slice(body);
-    store.put_part(upload.clone(), number, None, &mut body).await.unwrap().etag
+    let customer_key = key_for(upload.shown());
+    let request = PutPartRequest { upload: upload.clone(), number, md5: None, customer_key };
+    store.put_part(request, &mut body).await.unwrap().etag
 }
 
 pub async fn copy_part(
@@ -106,8 +122,9 @@ pub async fn copy_part(
 ) -> [u8; 16] {
     let (bucket, key) = (bucket(store, BUCKET).await, key(source));
     let version = store.object(&bucket, &key, None).await.unwrap();
-    let source = owned(&bucket, &key, None, version);
-    let request = PartCopyRequest { upload: upload.clone(), number, source, range };
+    let (source_key, customer_key) = (key_for(version.encryption()), key_for(upload.shown()));
+    let (source, upload) = (owned(&bucket, &key, None, version), upload.clone());
+    let request = PartCopyRequest { upload, number, source, range, source_key, customer_key };
     store.plan_part_copy(request).await.unwrap().run().await.unwrap().etag
 }
 

@@ -138,7 +138,9 @@ fn after_a_repair_the_collector_goes_on() {
             block_on(async {
                 let fixture = Fixture::new(&rows).await;
                 check(&fixture.engines(), FsckOptions { deep: false, repair: true }).await;
-                let opened = Store::open(fixture.engines(), Arc::new(SystemClock)).await;
+                let opened =
+                    Store::open(fixture.engines(), Arc::new(SystemClock), crate::support::master())
+                        .await;
                 let collected = collector(&opened.unwrap(), Duration::ZERO).run().await;
                 assert!(collected.is_ok(), "{damage:?}: {collected:?}");
                 let left = rows_of(&*fixture.kv).await;

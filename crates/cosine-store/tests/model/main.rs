@@ -21,7 +21,7 @@ use cosine_access::Account;
 use cosine_kv::{Found, Kv, Outcome, Scan};
 use cosine_store::fsck::{FsckOptions, fsck};
 
-use crate::support::owned;
+use crate::support::{encryption, key_for, open, owned};
 use cosine_store::{
     AccessKey, Attributes, Bucket, BucketAcl, BucketName, ByteSource, Collector, CollectorOptions,
     CopyRequest, Engines, Error, Holder, ListOptions, ManualClock, NewBucket, ObjectAcl, ObjectKey,
@@ -103,7 +103,9 @@ struct World {
 impl World {
     async fn new(engines: Engines) -> Self {
         let clock = Arc::new(ManualClock::at(1_700_000_000_000_000));
-        let store = Store::open(engines.clone(), Arc::clone(&clock) as _).await.unwrap();
+        let store = Store::open(engines.clone(), Arc::clone(&clock) as _, crate::support::master())
+            .await
+            .unwrap();
         Self {
             store,
             engines,
@@ -184,6 +186,7 @@ impl World {
             acl: ObjectAcl::Default,
             class: StorageClass::Standard,
             md5: None,
+            encryption: encryption(seed),
             forbid_overwrite,
         };
         let put = self.store.put(request, &mut body.clone()).await;
@@ -206,8 +209,12 @@ impl World {
         let Some(object) = self.model.buckets[&from.0].get(KEYS[from.1]).cloned() else {
             return assert!(matches!(source, Err(Error::NoSuchKey)), "{source:?}");
         };
+        let source = source.unwrap();
+        self.written += 1;
         let request = CopyRequest {
-            source: owned(&source_bucket, &source_key, None, source.unwrap()),
+            source_key: key_for(source.encryption()),
+            encryption: encryption(self.written),
+            source: owned(&source_bucket, &source_key, None, source),
             bucket,
             key: ObjectKey::parse(KEYS[to.1]).unwrap(),
             attributes: replace.0.map(|mark| marked(&[mark])),
@@ -305,8 +312,9 @@ fn marked(mark: &[u8]) -> Attributes {
 }
 
 async fn read_all(store: &Store, bucket: &Bucket, key: &str) -> Result<(Version, Vec<u8>), Error> {
-    let version = store.object(bucket, &ObjectKey::parse(key).unwrap(), None).await?;
-    let mut reader = store.read(&version, 0..version.size).await?;
+    let key = ObjectKey::parse(key).unwrap();
+    let version = store.object(bucket, &key, None).await?;
+    let mut reader = open(store, (bucket, &key), &version).await?;
     let mut body = vec![];
     while let Some(piece) = reader.next().await? {
         body.extend_from_slice(&piece);

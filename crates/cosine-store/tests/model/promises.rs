@@ -1,6 +1,7 @@
 //! What random sequences do not reach: concurrency, and states made by hand.
 
 use super::*;
+use crate::support::{encryption, key_for, open};
 
 /// Any interleaving of copies, puts and deletes on three keys leaves every visible object readable,
 /// and the books in order.
@@ -49,6 +50,7 @@ async fn hammer(store: &Store, task: u64) {
                     acl: ObjectAcl::Default,
                     class: StorageClass::Standard,
                     md5: None,
+                    encryption: encryption(random >> 20),
                     forbid_overwrite: false,
                 };
                 store.put(request, &mut Bytes::from(vec![task as u8; 20_000])).await.map(drop)
@@ -68,6 +70,8 @@ async fn copy_between(
     let source_key = ObjectKey::parse(KEYS[from]).unwrap();
     let source = store.object(&bucket, &source_key, None).await?;
     let request = CopyRequest {
+        source_key: key_for(source.encryption()),
+        encryption: encryption(key.as_str().len() as u64),
         source: crate::support::owned(&bucket, &source_key, None, source),
         bucket,
         key,
@@ -114,7 +118,8 @@ fn metadata_and_blobs_of_different_stores_do_not_open() {
         let empty = memory();
         for (kv, blobs) in [(&one, &two), (&two, &one), (&one, &empty), (&empty, &one)] {
             let mixed = Engines { kv: Arc::clone(&kv.kv), blobs: Arc::clone(&blobs.blobs) };
-            let opened = Store::open(mixed, Arc::new(ManualClock::at(1))).await;
+            let opened =
+                Store::open(mixed, Arc::new(ManualClock::at(1)), crate::support::master()).await;
             assert!(matches!(opened, Err(Error::WrongStore)), "{opened:?}");
         }
         world.check_everything().await;
@@ -216,7 +221,7 @@ fn a_read_of_slices_outlives_their_object() {
         }
         let key = ObjectKey::parse("slices").unwrap();
         let version = store.object(&bucket, &key, None).await.unwrap();
-        let mut reader = store.read(&version, 0..version.size).await.unwrap();
+        let mut reader = open(store, (&bucket, &key), &version).await.unwrap();
         let mut read = reader.next().await.unwrap().unwrap().to_vec();
         store.delete(&bucket, &key, None).await.unwrap();
         let patient = Duration::from_secs(3600);
@@ -271,6 +276,7 @@ async fn append_to(world: &World, key: &str) -> PutRequest {
         acl: ObjectAcl::Default,
         class: StorageClass::Standard,
         md5: None,
+        encryption: encryption(key.len() as u64),
         forbid_overwrite: false,
     }
 }

@@ -9,7 +9,7 @@ use cosine_store::{
     PutRequest, Rejection, StorageClass, Store, Version, Zones,
 };
 
-use crate::support::owned;
+use crate::support::{encryption, key_for, open, owned};
 
 use crate::model::{Possible, Seen, Value};
 use crate::world::{GRACE, Process, Shared, World, show, tolerate};
@@ -349,6 +349,7 @@ impl World {
                 acl: ObjectAcl::Default,
                 class: StorageClass::Standard,
                 md5: None,
+                encryption: encryption(value.body),
                 forbid_overwrite,
             };
             process.store.put(request, &mut value.bytes()).await
@@ -553,6 +554,8 @@ async fn copy(
         let source_key = ObjectKey::parse(KEYS[from.1]).unwrap();
         let source = store.object(&source_bucket, &source_key, None).await?;
         let request = CopyRequest {
+            source_key: key_for(source.encryption()),
+            encryption: encryption(mark.unwrap_or(source.size)),
             source: owned(&source_bucket, &source_key, None, source),
             bucket,
             key: ObjectKey::parse(KEYS[to.1]).unwrap(),
@@ -577,8 +580,9 @@ async fn copy(
 async fn read(store: &Store, at: Place) -> Result<(Version, Vec<u8>), Error> {
     let bucket = store.bucket(&BucketName::parse(BUCKETS[at.0]).unwrap()).await?;
     for _ in 0..LOOKS_MAX {
-        let version = store.object(&bucket, &ObjectKey::parse(KEYS[at.1]).unwrap(), None).await?;
-        let mut reader = match store.read(&version, 0..version.size).await {
+        let key = ObjectKey::parse(KEYS[at.1]).unwrap();
+        let version = store.object(&bucket, &key, None).await?;
+        let mut reader = match open(store, (&bucket, &key), &version).await {
             Err(Error::Gone) => continue,
             reader => reader?,
         };

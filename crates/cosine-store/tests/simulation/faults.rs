@@ -238,6 +238,10 @@ impl BlobReader for FaultyReader {
         self.inner.read(range).await
     }
 
+    async fn read_raw(&self, range: Range<u64>) -> Result<Vec<u8>, cosine_blob::Error> {
+        Ok(self.read(range).await?.into())
+    }
+
     async fn crc64(&self, range: Range<u64>) -> Result<u64, cosine_blob::Error> {
         self.fate.pass().await;
         self.fate.blob_fails()?;

@@ -1,5 +1,6 @@
 //! What chance seldom reaches: a process that is taken for dead while it puts an object.
 
+use crate::support::encryption;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,8 +32,11 @@ async fn pair() -> Pair {
     let blobs = cosine_blob::Memory::default();
     let data = FaultyBlobs { inner: blobs.clone(), fate };
     let engines = Engines { kv: Arc::new(kv), blobs: Arc::new(data) };
-    let one = Store::open(engines.clone(), Arc::clone(&clock) as _).await.unwrap();
-    let other = Store::open(engines, Arc::clone(&clock) as _).await.unwrap();
+    let one = Store::open(engines.clone(), Arc::clone(&clock) as _, crate::support::master())
+        .await
+        .unwrap();
+    let other =
+        Store::open(engines, Arc::clone(&clock) as _, crate::support::master()).await.unwrap();
     Pair { clock, one, other, blobs }
 }
 
@@ -65,6 +69,7 @@ async fn put(store: &Store, go: oneshot::Receiver<()>) -> Result<(), Error> {
         acl: ObjectAcl::Default,
         class: StorageClass::Standard,
         md5: None,
+        encryption: encryption(1),
         forbid_overwrite: false,
     };
     let mut body = Held { first: Some(Bytes::from(vec![7; 100_000])), go: Some(go) };

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cosine_store::{
     Bucket, BucketName, CompleteRequest, Error, ListOptions, NewUpload, ObjectAcl, ObjectKey,
-    PartCopyRequest, StorageClass, Store, Upload, Version, VersionEntry,
+    PartCopyRequest, PutPartRequest, StorageClass, Store, Upload, Version, VersionEntry,
 };
 
-use crate::support::owned;
+use crate::support::{encryption, key_for, owned};
 
 use crate::clients::{
     BUCKETS, Effect, Flight, KEYS, LOOKS_MAX, Place, marked, refuse_copy, refuse_write,
@@ -27,11 +27,12 @@ impl World {
             let store = &process.store;
             let upload = begin(store, at, value.mark, vec![]).await?;
             let mut other = Bytes::from(vec![7; size / 2]);
-            store.put_part(upload.clone(), 3, None, &mut other).await?;
-            let part = store.put_part(upload.clone(), 3, None, &mut value.bytes()).await?;
-            let unlisted = store.put_part(upload.clone(), 9, None, &mut value.bytes()).await?;
-            assert_eq!(unlisted.etag, part.etag);
-            finish(store, upload, part.etag, abort).await
+            let part = |number| part_of(&upload, number);
+            store.put_part(part(3), &mut other).await?;
+            let listed = store.put_part(part(3), &mut value.bytes()).await?;
+            let unlisted = store.put_part(part(9), &mut value.bytes()).await?;
+            assert_eq!(unlisted.etag, listed.etag);
+            finish(store, upload, listed.etag, abort).await
         };
         let land = move |shared: &mut Shared, flight: &Flight, done: Option<Version>| {
             assert_eq!(done.is_none(), abort);
@@ -93,6 +94,11 @@ async fn find(store: &Store, bucket: usize) -> Result<Bucket, Error> {
     store.bucket(&BucketName::parse(BUCKETS[bucket]).unwrap()).await
 }
 
+fn part_of(upload: &Upload, number: u16) -> PutPartRequest {
+    let customer_key = key_for(upload.shown());
+    PutPartRequest { upload: upload.clone(), number, md5: None, customer_key }
+}
+
 async fn begin(
     store: &Store,
     at: Place,
@@ -108,9 +114,10 @@ async fn begin(
         acl: ObjectAcl::Default,
         class: StorageClass::Standard,
         initiator: 0,
+        encryption: encryption(mark + u64::from(at.1 as u8)),
         forbid_overwrite: false,
     };
-    let id = store.create_upload(new).await?;
+    let (id, _) = store.create_upload(new).await?;
     store.upload(&bucket, &key, id).await
 }
 
@@ -135,8 +142,15 @@ async fn copy(store: &Store, (from, to): (Place, Place), mark: u64) -> Result<Ve
         let source = store.object(&bucket, &key, None).await?;
         let upload = begin(store, to, mark, source.tags.clone()).await?;
         let range = 0..source.size;
-        let source = owned(&bucket, &key, None, source);
-        let copy = PartCopyRequest { upload: upload.clone(), number: 3, source, range };
+        let source_key = key_for(source.encryption());
+        let copy = PartCopyRequest {
+            upload: upload.clone(),
+            number: 3,
+            source: owned(&bucket, &key, None, source),
+            range,
+            source_key,
+            customer_key: key_for(upload.shown()),
+        };
         let copied = match store.plan_part_copy(copy).await {
             Ok(planned) => planned.run().await,
             Err(error) => Err(error),

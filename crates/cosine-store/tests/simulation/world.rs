@@ -1,5 +1,6 @@
 //! Two processes on one store, their clients, their collectors, and what befalls them.
 
+use crate::support::master;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -133,7 +134,7 @@ impl World {
         let clock = Arc::new(ManualClock::at(micros));
         let store = loop {
             let (clock, dice) = (Arc::clone(&clock), Arc::clone(&self.dice));
-            let options = StoreOptions { random: dice, ..StoreOptions::new(clock) };
+            let options = StoreOptions { random: dice, ..StoreOptions::new(clock, master()) };
             match Store::open_with(engines.clone(), options).await {
                 Ok(store) => break store,
                 Err(error) => self.tolerate(&error),

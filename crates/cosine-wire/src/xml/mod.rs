@@ -6,6 +6,7 @@ pub mod copy;
 pub mod cors;
 pub mod create_bucket;
 pub mod delete_objects;
+pub mod encryption;
 pub mod initiate_upload;
 pub mod list_buckets;
 pub mod list_objects;

@@ -1,9 +1,9 @@
 //! `cosine admin`: the administration of a server that runs, over its own listener, signed with the
 //! root credential, or, for users and their keys, with that of their account.
 
+mod asks;
 mod client;
 mod gc;
-mod identities;
 mod scrub;
 
 use std::io::Write;
@@ -44,7 +44,7 @@ pub fn command() -> Command {
         )
         .subcommand(gc::command())
         .subcommand(scrub::command())
-        .subcommands(identities::commands())
+        .subcommands(asks::commands())
 }
 
 /// Asks, and prints the answer.
@@ -59,7 +59,7 @@ pub fn run(matches: &ArgMatches) -> Result<(), Error> {
         match name {
             "gc" => gc::run(&client, matches).await,
             "scrub" => scrub::run(&client, matches).await,
-            group => identities::run(&client, group, matches).await,
+            group => asks::run(&client, group, matches).await,
         }
     })?;
     let text = if matches.get_flag("json") { answer.to_string() } else { text };

@@ -1,17 +1,17 @@
 //! The settings file: values of the table, and what has a table of its own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use cosine_blob::PoolId;
-use cosine_store::StorageClass;
+use cosine_store::{BucketName, StorageClass};
 use cosine_wire::host::{Binding, without_port};
 use http::Uri;
 
 use super::TABLE;
 
 /// The tables of the file.
-const TABLES: [&str; 3] = ["hosts", "pools", "regions"];
+const TABLES: [&str; 4] = ["buckets", "hosts", "pools", "regions"];
 
 /// What the file says: settings as text, and its tables.
 #[derive(Debug, Default)]
@@ -24,6 +24,8 @@ pub struct File {
     pub pools: Vec<Pool>,
     /// Regions that other deployments serve.
     pub remotes: Vec<RemoteRegion>,
+    /// Buckets whose copies have their bytes sealed anew where they get another key.
+    pub never_rewrap: BTreeSet<String>,
 }
 
 /// A storage pool: a directory, and the classes whose objects lie in it.
@@ -70,6 +72,7 @@ impl File {
         let mut file = Self::default();
         for (key, value) in table {
             match (key.as_str(), value) {
+                ("buckets", toml::Value::Table(buckets)) => file.read_buckets(buckets)?,
                 ("hosts", value) => file.bindings = bindings(value)?,
                 ("pools", value) => file.pools = pools(value)?,
                 ("regions", toml::Value::Table(regions)) => file.read_regions(regions)?,
@@ -83,6 +86,25 @@ impl File {
             }
         }
         Ok(file)
+    }
+
+    /// `[buckets.NAME]`: what holds of one bucket.
+    fn read_buckets(&mut self, buckets: toml::Table) -> Result<(), String> {
+        for (name, value) in buckets {
+            let what = format!("buckets.{name}");
+            if BucketName::parse(&name).is_err() {
+                return Err(format!("{what} is not <name>-<appid>"));
+            }
+            let mut keys = Keys::of(value, what.clone())?;
+            let rewrap = keys.text("rewrap")?;
+            keys.end(&["rewrap"])?;
+            match rewrap.as_deref() {
+                None | Some("allowed") => {}
+                Some("never") => _ = self.never_rewrap.insert(name),
+                Some(_) => return Err(format!("{what}.rewrap is neither allowed nor never")),
+            }
+        }
+        Ok(())
     }
 
     /// `[regions.NAME]`: with `endpoint`, another deployment serves it; without, this one does, and
@@ -123,7 +145,7 @@ impl File {
     }
 }
 
-fn endpoint_uri(text: &str) -> Option<Uri> {
+pub fn endpoint_uri(text: &str) -> Option<Uri> {
     let uri: Uri = text.parse().ok()?;
     let known = matches!(uri.scheme_str(), Some("http" | "https"));
     (known && uri.host().is_some() && uri.path() == "/").then_some(uri)

@@ -45,20 +45,25 @@ pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let memory = api.memory.take(list.options.limit as u64 * ENTRY_BYTES).await?;
     let page = api.store.list_objects(&bucket, &list.options).await.map_err(store_error)?;
     let owner = bucket.name().appid();
-    let document = render(api, bucket.name().as_str(), &list, &page, owner);
+    let document = render(api, bucket.name().as_str(), &list, &page, owner)?;
     let reply = Reply::xml(document).with_text(name::BUCKET_REGION, bucket.region());
     Ok(reply.holding(Some(memory)))
 }
 
-fn render(api: &Api, name: &str, list: &ListObjects, page: &ObjectPage, owner: u64) -> String {
-    let etags: Vec<String> = page
-        .entries
-        .iter()
-        .map(|entry| match entry {
-            Entry::Object(_, version) => version.etag.to_string(),
-            Entry::CommonPrefix(_) => String::new(),
-        })
-        .collect();
+fn render(
+    api: &Api,
+    name: &str,
+    list: &ListObjects,
+    page: &ObjectPage,
+    owner: u64,
+) -> Result<String, ApiError> {
+    let etag = |entry: &Entry| match entry {
+        Entry::Object(_, version) => {
+            Ok(api.store.sums(version).map_err(store_error)?.etag.to_string())
+        }
+        Entry::CommonPrefix(_) => Ok(String::new()),
+    };
+    let etags: Vec<String> = page.entries.iter().map(etag).collect::<Result<_, ApiError>>()?;
     let (mut common_prefixes, mut contents) = (Vec::new(), Vec::new());
     for (entry, etag) in page.entries.iter().zip(&etags) {
         match entry {
@@ -90,5 +95,5 @@ fn render(api: &Api, name: &str, list: &ListObjects, page: &ObjectPage, owner: u
         common_prefixes,
         contents,
     };
-    result.document()
+    Ok(result.document())
 }

@@ -48,12 +48,17 @@ pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
     let bucket = api.permitted_bucket(&request).await?;
     let memory = api.memory.take(list.options.limit as u64 * 2 * ENTRY_BYTES).await?;
     let listed = api.store.list_versions(&bucket, &list.options, list.version.1).await;
-    let document = render(&bucket, &list, &listed.map_err(store_error)?);
+    let document = render(api, &bucket, &list, &listed.map_err(store_error)?)?;
     let reply = Reply::xml(document).with_text(name::BUCKET_REGION, bucket.region());
     Ok(reply.holding(Some(memory)))
 }
 
-fn render(bucket: &Bucket, list: &ListVersions, page: &VersionPage) -> String {
+fn render(
+    api: &Api,
+    bucket: &Bucket,
+    list: &ListVersions,
+    page: &VersionPage,
+) -> Result<String, ApiError> {
     let id = |id| match bucket.keeps_versions() {
         true => show_version_id(id),
         false => String::new(),
@@ -68,7 +73,7 @@ fn render(bucket: &Bucket, list: &ListVersions, page: &VersionPage) -> String {
                 latest: *latest,
                 last_modified: version.last_modified(),
                 object: Some(Object {
-                    etag: version.etag.to_string(),
+                    etag: api.store.sums(version).map_err(store_error)?.etag.to_string(),
                     size: version.size,
                     storage_class: version.class.as_str(),
                     storage_tier: storage_tier(version.class),
@@ -98,5 +103,5 @@ fn render(bucket: &Bucket, list: &ListVersions, page: &VersionPage) -> String {
         common_prefixes,
         entries,
     };
-    result.document()
+    Ok(result.document())
 }

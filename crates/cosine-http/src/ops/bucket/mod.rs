@@ -5,6 +5,7 @@ pub mod cors;
 pub mod create;
 pub mod delete;
 pub mod delete_objects;
+pub mod encryption;
 pub mod head;
 pub mod list;
 pub mod list_uploads;

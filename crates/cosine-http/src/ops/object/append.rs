@@ -12,6 +12,7 @@ use crate::error::store_error;
 use crate::params::{attributes, content_md5, storage_class, tags};
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::sse;
 use cosine_wire::query::number;
 
 /// Where to append: a number of bytes.
@@ -44,22 +45,28 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         _ => StorageClass::default_in(bucket.zones()),
     };
     let append = PutRequest {
-        bucket,
         key: request.key()?.clone(),
         attributes: attributes(&request.headers)?,
         tags: tags(&request)?,
         acl: object_acl(&request)?,
         class,
         md5: content_md5(&request)?,
+        encryption: match position {
+            0 => sse::wanted(api, &request, &bucket).await?,
+            // As the object is; a customer brings the key.
+            _ => sse::asked(api, &request)?.unwrap_or_default(),
+        },
         forbid_overwrite: false,
+        bucket,
     };
+    let customer_md5 = sse::md5_of(&append.encryption);
     api.permit_extras(&request, &append.bucket, (&append.acl, &append.tags)).await?;
     request.body.allow(OBJECT_BYTES_MAX.saturating_sub(position));
     let appended =
         api.store.append(append, position, &mut request.body).await.map_err(store_error)?;
     let length = appended.version.size.to_string();
     // Its name notwithstanding, an MD5: that of the bytes that were appended.
-    Ok(stored(&appended.version)
+    Ok(stored(api, &appended.version, customer_md5)?
         .with_text(name::NEXT_APPEND_POSITION, length)
         .with_text(name::CONTENT_SHA1, hex(&appended.md5)))
 }

@@ -2,8 +2,8 @@
 
 use cosine_access::ReadProof;
 use cosine_store::{
-    Attributes, Bucket, CopyRequest, CopySource, Error, MOVED_BYTES_MAX, ObjectAcl, ObjectKey,
-    PutRequest, StorageClass, Version,
+    Attributes, Bucket, CopyRequest, CopySource, Encryption, Error, MOVED_BYTES_MAX, ObjectAcl,
+    ObjectKey, PutRequest, StorageClass, Store, Version,
 };
 use cosine_wire::header::name;
 use cosine_wire::xml::copy::{Copied, CopyResult};
@@ -20,6 +20,7 @@ use crate::remote::{Remote, fetch_error};
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::source::{Source, TagsGoAlong};
+use crate::sse;
 
 struct PutObjectCopy {
     source: Source,
@@ -31,6 +32,8 @@ struct PutObjectCopy {
     tags: Option<Vec<(String, String)>>,
     acl: ObjectAcl,
     class: StorageClass,
+    /// Never as the source is (C77).
+    encryption: Encryption,
     forbid_overwrite: bool,
 }
 
@@ -55,8 +58,8 @@ impl Directive {
 }
 
 impl PutObjectCopy {
-    fn parse(api: &Api, request: &Request, bucket: Bucket) -> Result<Self, ApiError> {
-        let source = Source::parse(request, &api.settings.hosts)?;
+    async fn parse(api: &Api, request: &Request, bucket: Bucket) -> Result<Self, ApiError> {
+        let source = Source::parse(api, request)?;
         let attributes = match Directive::parse(request, name::METADATA_DIRECTIVE)? {
             Directive::Copy => None,
             Directive::Replaced => Some(attributes(&request.headers)?),
@@ -72,6 +75,7 @@ impl PutObjectCopy {
             tags,
             acl: object_acl(request)?,
             class: storage_class(request, bucket.zones())?,
+            encryption: sse::wanted(api, request, &bucket).await?,
             forbid_overwrite: forbid_overwrite(request)?,
             bucket,
         })
@@ -86,6 +90,8 @@ impl PutObjectCopy {
             tags: self.tags.clone().or_else(|| (!along).then(Vec::new)),
             acl: self.acl.clone(),
             class: self.class,
+            encryption: self.encryption.clone(),
+            source_key: self.source.customer_key.clone(),
             forbid_overwrite: self.forbid_overwrite,
         }
     }
@@ -98,9 +104,6 @@ async fn fetch(api: &Api, copy: PutObjectCopy, remote: &Remote) -> Result<Reply,
     copy.source.require(object.facts.facts())?;
     if object.facts.size > MOVED_BYTES_MAX {
         return Err(Code::EntityTooLarge.into());
-    }
-    if copy.forbid_overwrite {
-        api.store.may_create(&copy.bucket, &copy.key).await.map_err(store_error)?;
     }
     let tags = match copy.tags {
         Some(tags) => tags,
@@ -115,17 +118,21 @@ async fn fetch(api: &Api, copy: PutObjectCopy, remote: &Remote) -> Result<Reply,
         acl: copy.acl,
         class: copy.class,
         md5: None,
+        encryption: copy.encryption,
         forbid_overwrite: copy.forbid_overwrite,
     };
-    api.store.require_room().map_err(store_error)?;
+    let customer_md5 = sse::md5_of(&put.encryption);
+    let planned = api.store.plan_put(put).await.map_err(store_error)?;
     let memory = api.memory.take(object.facts.size.min(WORK_BYTES)).await?;
+    let headers = sse::headers(planned.encryption(), customer_md5);
     let (store, fetched) = (api.store.clone(), object.facts.fetched());
     let work = async move {
-        let version = store.fetch(put, fetched, &mut object).await.map_err(fetch_error)?;
-        Ok(result(&version).root())
+        let version = planned.fetch(fetched, &mut object).await.map_err(fetch_error)?;
+        Ok(result(&store, &version)?.root())
     };
     let reply = Reply::deferred_xml(Deferred::begin(&api.clock, work));
-    Ok(copy.source.name_version(reply).holding(Some(memory)))
+    let reply = copy.source.name_version(reply).holding(Some(memory));
+    Ok(reply.with_texts(headers))
 }
 
 /// Copies an object. The destination bucket must be open to the caller, but it is the source that
@@ -134,7 +141,7 @@ async fn fetch(api: &Api, copy: PutObjectCopy, remote: &Remote) -> Result<Reply,
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     request.body.collect(0, Code::UnexpectedContent).await?;
     let bucket = api.permitted_bucket(&request).await?;
-    let copy = PutObjectCopy::parse(api, &request, bucket)?;
+    let copy = PutObjectCopy::parse(api, &request, bucket).await?;
     let tags = copy.tags.as_deref().unwrap_or_default();
     api.permit_extras(&request, &copy.bucket, (&copy.acl, tags)).await?;
     if let Some(remote) = copy.source.remote(api, &request).await? {
@@ -147,29 +154,38 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
             Err(Error::Gone) => continue,
             planned => planned.map_err(store_error)?,
         };
+        let headers = sse::headers(planned.encryption(), sse::md5_of(&copy.encryption));
         if planned.moves_bytes() {
             let memory = api.memory.take(size.min(WORK_BYTES)).await?;
-            let work = async { Ok(result(&planned.run().await.map_err(store_error)?).root()) };
+            let store = api.store.clone();
+            let work = async move {
+                let version = planned.run().await.map_err(store_error)?;
+                Ok(result(&store, &version)?.root())
+            };
             let reply = Reply::deferred_xml(Deferred::begin(&api.clock, work));
-            return Ok(copy.source.name_version(reply).holding(Some(memory)));
+            let reply = copy.source.name_version(reply).holding(Some(memory));
+            return Ok(reply.with_texts(headers));
         }
         match planned.run().await {
             Err(Error::Gone) => {}
             copied => {
-                let document = result(&copied.map_err(store_error)?).document();
-                return Ok(copy.source.name_version(Reply::chunked_xml(document)));
+                let version = copied.map_err(store_error)?;
+                let document = result(&api.store, &version)?.document();
+                let reply = copy.source.name_version(Reply::chunked_xml(document));
+                return Ok(reply.with_texts(headers));
             }
         }
     }
     Err(store_error(Error::Gone))
 }
 
-fn result(version: &Version) -> CopyResult {
-    CopyResult {
+fn result(store: &Store, version: &Version) -> Result<CopyResult, ApiError> {
+    let sums = store.sums(version).map_err(store_error)?;
+    Ok(CopyResult {
         copied: Copied::Object,
-        etag: version.etag.to_string(),
-        crc64: version.crc64,
+        etag: sums.etag.to_string(),
+        crc64: sums.crc64,
         last_modified: version.last_modified(),
         version_id: new_version_id(version),
-    }
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use cosine_store::{Error, Version};
+use cosine_store::{CustomerKey, Error};
 use cosine_wire::condition::{Conditions, Facts, OBJECT, Verdict, if_range_matches};
 use cosine_wire::date::http_date;
 use cosine_wire::header::SYSTEM_METADATA;
@@ -16,6 +16,7 @@ use crate::authorise::{Found, LOOKS_MAX, Wanted};
 use crate::error::store_error;
 use crate::reply::{ObjectBody, Reply, ReplyBody};
 use crate::request::Request;
+use crate::sse;
 
 /// A download holds at most this much memory, whatever the size: a piece that is sent, one that is
 /// read meanwhile, and one that waits for the socket.
@@ -26,6 +27,8 @@ pub struct GetObject {
     conditions: Conditions,
     range: Option<ByteRange>,
     if_range: Option<String>,
+    /// The customer's key that the object is encrypted with.
+    customer_key: Option<CustomerKey>,
     overrides: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -35,7 +38,7 @@ impl GetObject {
     /// # Errors
     /// 400 `InvalidArgument` for malformed dates; 400 `InvalidRequest` for `response-*` without a
     /// signature, since anyone could then make a bucket's links say what they like.
-    pub fn parse(request: &Request) -> Result<Self, ApiError> {
+    pub fn parse(api: &Api, request: &Request) -> Result<Self, ApiError> {
         let mut overrides = Vec::new();
         for header in SYSTEM_METADATA {
             let text = request.query.get(&format!("response-{header}"));
@@ -58,6 +61,7 @@ impl GetObject {
             conditions: Conditions::parse(&request.headers, OBJECT)?,
             range: request.header(header::RANGE.as_str())?.and_then(ByteRange::parse),
             if_range: request.header(header::IF_RANGE.as_str())?.map(str::to_owned),
+            customer_key: sse::key(api, request)?,
             overrides,
         })
     }
@@ -72,10 +76,15 @@ impl GetObject {
         api: &Api,
         request: &Request,
         named_marker: Code,
-    ) -> Result<(Version, Range<u64>, Reply), ApiError> {
+    ) -> Result<(Found, Range<u64>, Reply), ApiError> {
         let wanted = Wanted::of(request, named_marker)?;
-        let Found { bucket, version, .. } = api.readable_object(request, &wanted).await?;
-        let etag = version.etag.to_string();
+        let found = api.readable_object(request, &wanted).await?;
+        let Found { bucket, key, version, .. } = &found;
+        let customer = self.customer_key.as_ref();
+        let checked = api.store.check_customer_key((bucket, key), version, customer).await;
+        checked.map_err(store_error)?;
+        let sums = api.store.sums(version).map_err(store_error)?;
+        let etag = sums.etag.to_string();
         let facts = Facts { etag: &etag, last_modified: version.last_modified() };
         match self.conditions.on_read(facts) {
             Verdict::Proceed => {}
@@ -83,7 +92,8 @@ impl GetObject {
             Verdict::Failed => return Err(Code::PreconditionFailed.into()),
         }
         let mut reply = Reply::empty(StatusCode::OK);
-        reply.headers = object_headers(&bucket, &version, api.store.readable(&version));
+        reply.headers = object_headers(bucket, version, sums, api.store.readable(version));
+        reply = reply.with_encryption(version.encryption(), customer.map(CustomerKey::md5));
         for (name, value) in &self.overrides {
             reply.headers.insert(name, value.clone());
         }
@@ -96,7 +106,7 @@ impl GetObject {
             reply = reply.with_text("content-range", text);
         }
         reply = reply.with_text("content-length", (range.end - range.start).to_string());
-        Ok((version, range, reply))
+        Ok((found, range, reply))
     }
 }
 
@@ -109,16 +119,19 @@ fn not_modified(facts: Facts<'_>) -> ApiError {
 
 /// Sends an object, or a range of it.
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
-    let get = GetObject::parse(&request)?;
+    let get = GetObject::parse(api, &request)?;
     for _ in 0..LOOKS_MAX {
         let found = get.find(api, &request, Code::MethodNotAllowed).await?;
-        let (version, range, mut reply) = found;
+        let (Found { bucket, key, version, .. }, range, mut reply) = found;
         if !api.store.readable(&version).now() {
             return Err(Code::InvalidObjectState.into());
         }
+        let customer = get.customer_key.as_ref();
+        let unlocked = api.store.unlock((&bucket, &key), &version, customer).await;
+        let unlocked = unlocked.map_err(store_error)?;
         let length = range.end - range.start;
         let memory = api.memory.take(length.min(STREAM_BYTES)).await?;
-        let reader = match api.store.read(&version, range).await {
+        let reader = match api.store.read(&version, range, unlocked.as_ref()).await {
             Err(Error::Gone) => continue,
             reader => reader.map_err(store_error)?,
         };

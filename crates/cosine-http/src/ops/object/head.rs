@@ -9,6 +9,7 @@ use crate::request::Request;
 
 /// Says what GET Object would, without the bytes.
 pub async fn run(api: &Api, request: Request) -> Result<Reply, ApiError> {
-    let (_, _, reply) = GetObject::parse(&request)?.find(api, &request, Code::NoSuchKey).await?;
+    let (_, _, reply) =
+        GetObject::parse(api, &request)?.find(api, &request, Code::NoSuchKey).await?;
     Ok(reply)
 }

@@ -13,7 +13,7 @@ pub mod restore;
 pub mod symlink;
 pub mod tagging;
 
-use cosine_store::{Bucket, ObjectKind, Readable, StorageClass, Version};
+use cosine_store::{Bucket, ObjectKind, ObjectSums, Readable, StorageClass, Version};
 use cosine_wire::date::http_date;
 use cosine_wire::header::{META_PREFIX, name};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -50,7 +50,12 @@ fn restore_headers(readable: Readable) -> Vec<(&'static str, String)> {
 }
 
 /// The headers that describe an object, on GET and HEAD alike.
-fn object_headers(bucket: &Bucket, version: &Version, readable: Readable) -> HeaderMap {
+fn object_headers(
+    bucket: &Bucket,
+    version: &Version,
+    sums: ObjectSums,
+    readable: Readable,
+) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(16);
     headers.insert(header::CONTENT_TYPE, DEFAULT_CONTENT_TYPE);
     let user = version.attributes.user.iter();
@@ -63,9 +68,9 @@ fn object_headers(bucket: &Bucket, version: &Version, readable: Readable) -> Hea
             headers.insert(name, value);
         }
     }
-    let etag = format!("\"{}\"", version.etag);
+    let etag = format!("\"{}\"", sums.etag);
     let modified = http_date(version.last_modified());
-    let crc64 = version.crc64.to_string();
+    let crc64 = sums.crc64.to_string();
     for (name, value) in [(header::ETAG, etag), (header::LAST_MODIFIED, modified)] {
         headers.extend(HeaderValue::try_from(value).ok().map(|value| (name, value)));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cosine_access::Caller;
-use cosine_store::{ObjectKey, PutRequest, Version};
+use cosine_store::{ObjectKey, PutRequest};
 use cosine_wire::encode::{encode_key, url_encode};
 use cosine_wire::header::{META_PREFIX, SYSTEM_METADATA, name};
 use cosine_wire::post_policy::{FormSignature, PostPolicy, field};
@@ -20,6 +20,7 @@ use crate::form::Form;
 use crate::params::{attributes, content_md5, forbid_overwrite, storage_class, tags};
 use crate::reply::{Reply, ReplyBody};
 use crate::request::{Request, name_error};
+use crate::sse;
 
 /// What comes around a file of the greatest size.
 const FORM_BYTES: u64 = 1 << 20;
@@ -46,13 +47,11 @@ impl Answer {
         Self { redirect: redirect.map(str::to_owned), status }
     }
 
-    fn render(&self, request: &Request, version: &Version) -> Result<Reply, ApiError> {
+    fn render(&self, request: &Request, mut reply: Reply, etag: &str) -> Result<Reply, ApiError> {
         let (bucket, key) = (request.bucket()?.as_str(), request.key()?.as_str());
-        let etag = version.etag.to_string();
         let scheme = if request.client.tls.is_some() { "https" } else { "http" };
         let base = request.path.trim_end_matches('/');
         let location = format!("{scheme}://{}{base}/{}", request.authority, encode_key(key));
-        let mut reply = stored(version);
         if let Some(url) = &self.redirect {
             let joint = if url.contains('?') { '&' } else { '?' };
             let key = url_encode(key.as_bytes());
@@ -62,7 +61,7 @@ impl Answer {
         }
         reply.status = self.status;
         if self.status == StatusCode::CREATED {
-            let body = document(&location, bucket, key, &etag);
+            let body = document(&location, bucket, key, etag);
             reply = reply.with_xml_type();
             reply.body = ReplyBody::Whole(body.into());
         }
@@ -103,16 +102,20 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         acl: object_acl(&request)?,
         class: storage_class(&request, bucket.zones())?,
         md5: content_md5(&request)?,
+        encryption: sse::wanted(api, &request, &bucket).await?,
         forbid_overwrite: forbid_overwrite(&request)?,
         bucket,
     };
+    let customer_md5 = sse::md5_of(&put.encryption);
     api.permit_extras(&request, &put.bucket, (&put.acl, &put.tags)).await?;
     let version = api.store.put(put, &mut form.file).await;
     let version = version.map_err(|error| match form.file.refusal.take() {
         Some(refusal) => refusal,
         None => store_error(error),
     })?;
-    Answer::of(&form.fields).render(&request, &version)
+    let reply = stored(api, &version, customer_md5)?;
+    let etag = api.store.sums(&version).map_err(store_error)?.etag.to_string();
+    Answer::of(&form.fields).render(&request, reply, &etag)
 }
 
 /// Finds out who signed the form, and holds the form against its policy; returns how long the file may be.

@@ -13,6 +13,7 @@ use crate::params::{
 };
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::sse;
 
 /// An object that is put in one request holds at most this many bytes.
 pub const OBJECT_BYTES_MAX: u64 = 5 << 30;
@@ -37,31 +38,39 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     check_length(&request)?;
     let class = storage_class(&request, bucket.zones())?;
     let put = PutRequest {
-        bucket,
         key: request.key()?.clone(),
         attributes: attributes(&request.headers)?,
         tags: tags(&request)?,
         acl: object_acl(&request)?,
         class,
         md5: content_md5(&request)?,
+        encryption: sse::wanted(api, &request, &bucket).await?,
         forbid_overwrite: forbid_overwrite(&request)?,
+        bucket,
     };
+    let customer_md5 = sse::md5_of(&put.encryption);
     api.permit_extras(&request, &put.bucket, (&put.acl, &put.tags)).await?;
     request.body.allow(OBJECT_BYTES_MAX);
     let version = api.store.put(put, &mut request.body).await.map_err(store_error)?;
-    Ok(stored(&version))
+    stored(api, &version, customer_md5)
 }
 
-/// What is said of an object that was stored: its entity tag, its checksum, and its version id if it is
-/// one of a bucket that keeps versions.
-pub fn stored(version: &Version) -> Reply {
+/// What is said of an object that was stored: its entity tag, its checksum, its encryption, and its
+/// version id if it is one of a bucket that keeps versions.
+pub fn stored(
+    api: &Api,
+    version: &Version,
+    customer_md5: Option<[u8; 16]>,
+) -> Result<Reply, ApiError> {
+    let sums = api.store.sums(version).map_err(store_error)?;
     let reply = Reply::empty(StatusCode::OK)
-        .with_text("etag", format!("\"{}\"", version.etag))
-        .with_text(name::CRC64, version.crc64.to_string());
-    match new_version_id(version) {
+        .with_text("etag", format!("\"{}\"", sums.etag))
+        .with_text(name::CRC64, sums.crc64.to_string())
+        .with_encryption(version.encryption(), customer_md5);
+    Ok(match new_version_id(version) {
         Some(id) => reply.with_text(name::VERSION_ID, id),
         None => reply,
-    }
+    })
 }
 
 /// The version id that is told of a version that was made just now; `null` is not.

@@ -1,6 +1,6 @@
 //! PUT and GET symlink.
 
-use cosine_store::{Error, ObjectKey, ObjectKind, PutRequest, StorageClass};
+use cosine_store::{Encryption, Error, ObjectKey, ObjectKind, PutRequest, StorageClass};
 use cosine_wire::date::http_date;
 use cosine_wire::encode::{encode_key, percent_decode};
 use cosine_wire::header::name;
@@ -50,11 +50,12 @@ pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         acl: object_acl(&request)?,
         class,
         md5: None,
+        encryption: Encryption::None,
         forbid_overwrite: forbid_overwrite(&request)?,
     };
     api.permit_extras(&request, &put.bucket, (&put.acl, &put.tags)).await?;
     let version = api.store.put_symlink(put, &target).await.map_err(store_error)?;
-    Ok(stored(&version))
+    stored(api, &version, None)
 }
 
 /// Says what a symlink points at.
@@ -69,9 +70,10 @@ pub async fn get(api: &Api, request: Request) -> Result<Reply, ApiError> {
             Err(Error::Gone) => continue,
             target => target.map_err(store_error)?,
         };
+        let etag = api.store.sums(&version).map_err(store_error)?.etag;
         let reply = Reply::empty(StatusCode::OK)
             .with_text(name::SYMLINK_TARGET, encode_key(target.as_str()))
-            .with_text("etag", format!("\"{}\"", version.etag))
+            .with_text("etag", format!("\"{etag}\""))
             .with_text("last-modified", http_date(version.last_modified()));
         return Ok(match bucket.keeps_versions() {
             true => reply.with_text(name::VERSION_ID, show_version_id(version.id())),

@@ -21,13 +21,16 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let (bucket, upload) = super::find(api, &request).await?;
     let forbid_overwrite = forbid_overwrite(&request)?;
     let parts = parse(&body)?.into_iter().map(|(number, etag)| (number, digest(&etag))).collect();
+    let customer_md5 = api.store.customer_md5(&upload).map_err(store_error)?;
     let complete = CompleteRequest { upload, parts, forbid_overwrite };
     let version = api.store.complete_upload(complete).await.map_err(store_error)?;
     let location = format!("{}{}", request.authority, request.path);
     let key = request.key()?.as_str();
-    let etag = version.etag.to_string();
+    let sums = api.store.sums(&version).map_err(store_error)?;
+    let etag = sums.etag.to_string();
     let reply = Reply::chunked_xml(document(&location, bucket.name().as_str(), key, &etag))
-        .with_text(name::CRC64, version.crc64.to_string());
+        .with_text(name::CRC64, sums.crc64.to_string())
+        .with_encryption(version.encryption(), customer_md5);
     Ok(match new_version_id(&version) {
         Some(id) => reply.with_text(name::VERSION_ID, id),
         None => reply,

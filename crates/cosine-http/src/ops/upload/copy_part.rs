@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use cosine_store::{Announced, Error, MOVED_BYTES_MAX, Part, PartCopyRequest, Upload};
+use cosine_store::{
+    Announced, CustomerKey, Error, MOVED_BYTES_MAX, Part, PartCopyRequest, PutPartRequest,
+};
 use cosine_wire::encode::hex;
 use cosine_wire::header::name;
 use cosine_wire::range::ByteRange;
@@ -18,6 +20,7 @@ use crate::remote::{Remote, fetch_error};
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::source::Source;
+use crate::sse;
 
 /// `x-cos-copy-source-range`, closed on both sides (U07); an empty one is none (U06).
 #[derive(Clone, Copy)]
@@ -56,7 +59,7 @@ impl Slice {
 /// Copies a range of an object that another deployment holds.
 async fn fetch(
     api: &Api,
-    (upload, number): (Upload, u16),
+    part: PutPartRequest,
     (source, slice): (Source, Slice),
     remote: &Remote,
 ) -> Result<Reply, ApiError> {
@@ -80,7 +83,7 @@ async fn fetch(
     let memory = api.memory.take(length.min(WORK_BYTES)).await?;
     let store = api.store.clone();
     let work = async move {
-        let part = store.fetch_part(upload, number, announced, &mut object).await;
+        let part = store.fetch_part(part, announced, &mut object).await;
         Ok(result(&part.map_err(fetch_error)?).root())
     };
     let reply = Reply::deferred_xml(Deferred::begin(&api.clock, work));
@@ -93,16 +96,27 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     request.body.collect(0, Code::UnexpectedContent).await?;
     let number = part_number(&request)?;
     let (bucket, upload) = super::find(api, &request).await?;
-    let source = Source::parse(&request, &api.settings.hosts)?;
+    let source = Source::parse(api, &request)?;
     let slice = Slice::parse(&request)?;
+    let customer_key = sse::key(api, &request)?;
+    let customer_md5 = customer_key.as_ref().map(CustomerKey::md5);
+    let show = |reply: Reply| reply.with_encryption(upload.shown(), customer_md5);
     if let Some(remote) = source.remote(api, &request).await? {
-        return fetch(api, (upload, number), (source, slice), remote).await;
+        let part = PutPartRequest { upload: upload.clone(), number, md5: None, customer_key };
+        return fetch(api, part, (source, slice), remote).await.map(show);
     }
     for _ in 0..LOOKS_MAX {
         let (found, _) = source.resolve(api, &request, &bucket).await?;
         let range = slice.of(found.get().version.size)?;
         let length = range.end - range.start;
-        let copy = PartCopyRequest { upload: upload.clone(), number, source: found, range };
+        let copy = PartCopyRequest {
+            upload: upload.clone(),
+            number,
+            source: found,
+            range,
+            source_key: source.customer_key.clone(),
+            customer_key: customer_key.clone(),
+        };
         let planned = match api.store.plan_part_copy(copy).await {
             Err(Error::Gone) => continue,
             planned => planned.map_err(store_error)?,
@@ -111,13 +125,13 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
             let memory = api.memory.take(length.min(WORK_BYTES)).await?;
             let work = async { Ok(result(&planned.run().await.map_err(store_error)?).root()) };
             let reply = Reply::deferred_xml(Deferred::begin(&api.clock, work));
-            return Ok(source.name_version(reply).holding(Some(memory)));
+            return Ok(show(source.name_version(reply)).holding(Some(memory)));
         }
         match planned.run().await {
             Err(Error::Gone) => {}
             copied => {
                 let document = result(&copied.map_err(store_error)?).document();
-                return Ok(source.name_version(Reply::chunked_xml(document)));
+                return Ok(show(source.name_version(Reply::chunked_xml(document))));
             }
         }
     }

@@ -109,7 +109,7 @@ pub const STRAYS: &[Stray] = &[
         named("ended upload that was cleared", SOUND),
     ),
     (|| row(b'x', &[&NOBODY]), || first(b"x"), named("damage", MENDED)),
-    (|| b"zebra".to_vec(), || first(b"q"), named("of no kind", UNMENDED)),
+    (|| b"Zebra".to_vec(), || first(b"q"), named("of no kind", UNMENDED)),
     // The head that is mended has no current version: the next round of the repair mends that.
     (
         || old_row("ghost", order_of("doc 2")),

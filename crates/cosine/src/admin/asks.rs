@@ -1,4 +1,4 @@
-//! `cosine admin account`, `user`, `role`, `key`, `access`: who may do what.
+//! `cosine admin account`, `user`, `role`, `key`, `access`, `kms`: a question each, and its answer.
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value, json};
@@ -67,7 +67,17 @@ const RESOURCE: Flag = flag("resource", Kind::Text, true, "<bucket-appid>/<key>.
 const CONTEXT: Flag =
     flag("context", Kind::Pairs, false, "A condition key and its value, such as qcs:ip=10.0.0.1.");
 
-const TABLE: [Row; 15] = [
+const KEY_ID: Flag =
+    Flag { name: "id", member: "key_id", kind: Kind::Text, required: true, help: "The key's id." };
+const DESCRIPTION: Flag = flag("description", Kind::Text, false, "What the key is for.");
+const DAYS: Flag = flag(
+    "days",
+    Kind::Number,
+    false,
+    "From 0 to 30; 7 if nothing is said. Until then it can be enabled again.",
+);
+
+const TABLE: [Row; 24] = [
     Row {
         of: "account",
         name: "add",
@@ -173,34 +183,109 @@ const TABLE: [Row; 15] = [
         path: "access/explain",
         flags: &[WHO, ACTION, RESOURCE, CONTEXT, APPID],
     },
+    Row {
+        of: "kms key",
+        name: "add",
+        about: "Makes a key",
+        path: "kms/key/add",
+        flags: &[DESCRIPTION, APPID],
+    },
+    Row {
+        of: "kms key",
+        name: "list",
+        about: "Shows the keys of an account",
+        path: "kms/key/list",
+        flags: &[APPID],
+    },
+    Row {
+        of: "kms key",
+        name: "describe",
+        about: "Shows a key",
+        path: "kms/key/describe",
+        flags: &[KEY_ID, APPID],
+    },
+    Row {
+        of: "kms key",
+        name: "enable",
+        about: "Switches a key on, or saves one that is to be deleted",
+        path: "kms/key/enable",
+        flags: &[KEY_ID, APPID],
+    },
+    Row {
+        of: "kms key",
+        name: "disable",
+        about: "Switches a key off, and with it all that is encrypted under it",
+        path: "kms/key/disable",
+        flags: &[KEY_ID, APPID],
+    },
+    Row {
+        of: "kms key",
+        name: "schedule-deletion",
+        about: "Has a key go, and with it all that is encrypted under it",
+        path: "kms/key/schedule-deletion",
+        flags: &[KEY_ID, DAYS, APPID],
+    },
+    Row {
+        of: "kms key",
+        name: "rotate",
+        about: "Gives a key a new version, which new objects are encrypted under",
+        path: "kms/key/rotate",
+        flags: &[KEY_ID, APPID],
+    },
+    Row {
+        of: "kms master",
+        name: "status",
+        about: "Shows how far the replacement of the master key has come",
+        path: "kms/master/status",
+        flags: &[],
+    },
+    Row {
+        of: "kms master",
+        name: "rotate",
+        about: "Has a new master key take the place of the one that there is",
+        path: "kms/master/rotate",
+        flags: &[],
+    },
 ];
 
-const GROUPS: [(&str, &str); 5] = [
+/// A group of one word holds commands, one of two is within the group of the first.
+const GROUPS: [(&str, &str); 8] = [
     ("account", "Accounts beside the server's own"),
     ("user", "Users of an account"),
     ("role", "Roles, which others assume"),
     ("key", "Pairs of keys, of accounts and users"),
     ("access", "Who may do what, and why"),
+    ("kms", "Keys that objects are encrypted under"),
+    ("kms key", "Keys of the built-in key management"),
+    ("kms master", "The master key, which these are sealed under"),
 ];
 
 /// The command lines.
 pub fn commands() -> impl Iterator<Item = Command> {
-    GROUPS.iter().map(|(group, about)| {
-        let rows = TABLE.iter().filter(|row| row.of == *group);
-        let subcommands = rows.map(|row| {
-            let arg = |flag: &Flag| {
-                let many = flag.kind == Kind::Pairs;
-                Arg::new(flag.name)
-                    .long(flag.name)
-                    .value_name(if flag.kind == Kind::File { "FILE" } else { "VALUE" })
-                    .required(flag.required)
-                    .action(if many { ArgAction::Append } else { ArgAction::Set })
-                    .help(flag.help)
-            };
-            Command::new(row.name).about(row.about).args(row.flags.iter().map(arg))
-        });
-        Command::new(*group).about(*about).subcommand_required(true).subcommands(subcommands)
+    GROUPS.iter().filter(|(name, _)| !name.contains(' ')).map(|(name, about)| {
+        let within = |(group, about): &(&'static str, &'static str)| {
+            let (first, second) = group.split_once(' ')?;
+            (first == *name).then(|| of_group(second, about, group))
+        };
+        of_group(name, about, name).subcommands(GROUPS.iter().filter_map(within))
     })
+}
+
+fn of_group(name: &'static str, about: &'static str, group: &str) -> Command {
+    let rows = TABLE.iter().filter(|row| row.of == group);
+    let subcommands = rows.map(|row| {
+        let arg = |flag: &Flag| {
+            let many = flag.kind == Kind::Pairs;
+            Arg::new(flag.name)
+                .long(flag.name)
+                .value_name(if flag.kind == Kind::File { "FILE" } else { "VALUE" })
+                .required(flag.required)
+                .action(if many { ArgAction::Append } else { ArgAction::Set })
+                .help(flag.help)
+        };
+        Command::new(row.name).about(row.about).args(row.flags.iter().map(arg))
+    });
+    Command::new(name).about(about).subcommand_required(true).subcommands(subcommands)
 }
 
 /// Asks.
@@ -209,7 +294,12 @@ pub async fn run(
     group: &str,
     matches: &ArgMatches,
 ) -> Result<(Value, String), Error> {
-    let (name, matches) = matches.subcommand().unwrap_or(("", matches));
+    let (mut group, (mut name, mut matches)) =
+        (group.to_owned(), matches.subcommand().unwrap_or(("", matches)));
+    if let Some((below, its)) = matches.subcommand() {
+        group = format!("{group} {name}");
+        (name, matches) = (below, its);
+    }
     let row = TABLE.iter().find(|row| row.of == group && row.name == name);
     let row = row.ok_or_else(|| Error::Settings(format!("{group} {name} is no command")))?;
     let mut body = Map::new();
