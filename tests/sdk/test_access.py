@@ -437,8 +437,8 @@ def test_identities_survive_a_restart_and_secrets_are_sealed(tmp_path) -> None:
     assert len(files) > 5
     for path in files:
         assert who.secret_key.encode() not in path.read_bytes(), path
-    (tmp_path / "store-key").write_text("00" * 32 + "\n")
-    with pytest.raises(AssertionError, match="not the key that this store was made with"):
+    (tmp_path / "master-key").write_text("00" * 32 + "\n")
+    with pytest.raises(AssertionError, match="master key is not the one that this store was made with"):
         Server(tmp_path)
 
 

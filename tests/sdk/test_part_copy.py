@@ -486,22 +486,6 @@ def test_u26_an_archived_destination(server: Server, bucket: str) -> None:
     assert (head.headers["x-cos-storage-class"], head.headers["ETag"]) == ("ARCHIVE", etag_of(CONTENT))
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"x-cos-copy-source-server-side-encryption-customer-algorithm": "AES256"},
-        {"x-cos-copy-source-server-side-encryption-customer-key": "MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQkNERUY="},
-        {"x-cos-server-side-encryption-customer-algorithm": "AES256"},
-        {"x-cos-server-side-encryption": "AES256"},
-    ],
-    ids=["U16-algorithm", "U16-key", "U17", "U21"],
-)
-def test_u16_u17_u21_encryption(upload: Upload, headers: dict[str, str]) -> None:
-    """Encryption is not built: a header that asks for it is refused, and never ignored."""
-    upload.copy(1, source_of(upload.bucket), headers=headers).expect(501, "NotImplemented")
-    assert upload.parts() == {}
-
-
 # --- who may ------------------------------------------------------------------------------------------
 
 

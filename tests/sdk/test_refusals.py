@@ -16,17 +16,6 @@ import pytest
 from harness import Answer, Server, bucket_host, list_keys, read_answer
 
 DATA = b"unchanged"
-CUSTOMER_KEY = {
-    "algorithm": "AES256",
-    "key": "MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQkNERUY=",
-    "key-MD5": "U5L61r7jcwdNvT7frmUG8g==",
-}
-
-
-def triple(prefix: str) -> dict[str, str]:
-    return {f"{prefix}server-side-encryption-customer-{name}": value for name, value in CUSTOMER_KEY.items()}
-
-
 @pytest.fixture
 def with_object(server: Server, bucket: str) -> str:
     """A bucket with one object ``k``."""
@@ -35,41 +24,6 @@ def with_object(server: Server, bucket: str) -> str:
 
 
 # --- not built yet ---------------------------------------------------------------------
-
-UNBUILT_HEADERS = {
-    "sse-cos": {"x-cos-server-side-encryption": "AES256"},
-    "sse-kms": {"x-cos-server-side-encryption": "cos/kms"},
-    "sse-kms-with-key": {
-        "x-cos-server-side-encryption": "cos/kms",
-        "x-cos-server-side-encryption-cos-kms-key-id": "48ba38aa-26c5-11ea-855c-52540085",
-    },
-    "sse-c": triple("x-cos-"),
-}
-
-
-@pytest.mark.parametrize("headers", UNBUILT_HEADERS.values(), ids=UNBUILT_HEADERS.keys())
-def test_put_with_an_unbuilt_header(server: Server, with_object: str, headers: dict[str, str]) -> None:
-    """501 NotImplemented; a new key stays absent and an old one stays as it is."""
-    server.send("PUT", "/new", bucket=with_object, headers=headers, body=b"x").expect(501, "NotImplemented")
-    server.send("PUT", "/k", bucket=with_object, headers=headers, body=b"x").expect(501, "NotImplemented")
-    assert list_keys(server, with_object) == ["k"]
-    assert server.send("GET", "/k", bucket=with_object).body == DATA
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [*UNBUILT_HEADERS.values(), triple("x-cos-copy-source-")],
-    ids=[*UNBUILT_HEADERS.keys(), "copy-source-sse-c"],
-)
-def test_copy_with_an_unbuilt_header(server: Server, with_object: str, headers: dict[str, str]) -> None:
-    """The same on a copy, and on a self-copy with Replaced."""
-    source = {"x-cos-copy-source": f"{bucket_host(with_object)}/k", "x-cos-metadata-directive": "Replaced"}
-    for key in ("new", "k"):
-        answer = server.send("PUT", f"/{key}", bucket=with_object, headers={**headers, **source})
-        answer.expect(501, "NotImplemented")
-    assert list_keys(server, with_object) == ["k"]
-    assert server.send("GET", "/k", bucket=with_object).body == DATA
-
 
 @pytest.mark.parametrize(
     "headers",
@@ -110,7 +64,6 @@ UNBUILT_REQUESTS = {
     "select": ("POST", "/k", {"select": "", "select-type": "2"}, b"<SelectRequest/>"),
     "retention": ("PUT", "/k", {"retention": ""}, b"<Retention/>"),
     "put-lifecycle": ("PUT", "/", {"lifecycle": ""}, b"<LifecycleConfiguration/>"),
-    "put-encryption": ("PUT", "/", {"encryption": ""}, b"<ServerSideEncryptionConfiguration/>"),
     "put-website": ("PUT", "/", {"website": ""}, b"<WebsiteConfiguration/>"),
 }
 

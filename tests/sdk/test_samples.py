@@ -55,7 +55,15 @@ def source(server: Server, make_bucket: Callable[..., str]) -> tuple[str, str]:
 
 
 def ask(
-    server: Server, bucket: str, copy_source: str, between: dict[str, str], signed: str, date: str | None = None
+    server: Server,
+    bucket: str,
+    copy_source: str,
+    between: dict[str, str],
+    signed: str,
+    date: str | None = None,
+    encryption: dict[str, str] | None = None,
+    key: dict[str, str] | None = None,
+    plain: bool = True,
 ) -> Answer:
     """The request of a sample; ``signed`` is its q-header-list. Asserts all that the four answers share."""
     host = bucket_host(bucket)
@@ -76,23 +84,34 @@ def ask(
     assert answer.headers["Server"] == "tencent-cos"
     assert answer.headers["x-cos-request-id"]
     assert answer.headers["Transfer-Encoding"] == "chunked", "C151: the samples are printed without"
-    # No ETag, no class, no encryption, no version: nothing but what the sample shows.
+    # No ETag, no class, no version, and the encryption that was asked for: nothing but what the sample shows.
     shown = {"content-type", "transfer-encoding", "connection", "date", "server", "x-cos-request-id"}
-    assert {name.lower() for name in answer.headers} == shown
+    sse = {name: value for name, value in answer.headers.items() if "encryption" in name.lower()}
+    assert sse_of(sse) == (encryption or {})
+    assert {name.lower() for name in answer.headers} - {name.lower() for name in sse} == shown
     moment = re.search(rb"<LastModified>(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)</LastModified>", answer.body)
     assert moment, answer.body
+    etag = ETAG if plain else (answer.xml.findtext("ETag") or "").strip('"')
+    assert re.fullmatch("[0-9a-f]{32}", etag) and (etag == ETAG) == plain
     assert answer.body == (
         b'<?xml version="1.0" encoding="UTF-8"?>\r\n'
         b"<CopyObjectResult>\r\n"
-        b'\t<ETag>"ee8de918d05640145b18f70f4c3aa602"</ETag>\r\n'
+        b'\t<ETag>"' + etag.encode() + b'"</ETag>\r\n'
         b"\t<CRC64>16749565679157681890</CRC64>\r\n"
         b"\t<LastModified>" + moment.group(1) + b"</LastModified>\r\n"
         b"</CopyObjectResult>"
     )
     assert len(answer.body) == 219, "the Content-Length that the samples print"
-    modified = parsedate_to_datetime(head(server, bucket, COPY).headers["Last-Modified"])
+    seen = server.send("HEAD", f"/{COPY}", bucket=bucket, headers=key).expect(200)
+    assert seen.headers["ETag"] == f'"{etag}"'
+    assert {name.lower(): value for name, value in seen.headers.items() if "encryption" in name.lower()} == sse_of(sse)
+    modified = parsedate_to_datetime(seen.headers["Last-Modified"])
     assert modified.strftime("%Y-%m-%dT%H:%M:%SZ").encode() == moment.group(1)
     return answer
+
+
+def sse_of(headers: dict[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def head(server: Server, bucket: str, key: str, region: str = REGION) -> Answer:
@@ -176,3 +195,74 @@ def test_c171_sample_4(server: Server, bucket: str) -> None:
     server.send("POST", f"/{COPY}", bucket=bucket, query={"restore": ""}, body=body).expect(202)
     ask(server, bucket, copy_source, changed, signed)
     assert server.send("GET", f"/{COPY}", bucket=bucket).expect(200).body == CONTENT
+
+
+SSE = "x-cos-server-side-encryption"
+KEY_ID = f"{SSE}-cos-kms-key-id"
+CUSTOMER = f"{SSE}-customer-"
+SOURCE_CUSTOMER = "x-cos-copy-source-server-side-encryption-customer-"
+ONE = {"algorithm": "AES256", "key": "MDEyMzQ1Njc4OUFCQ0RFRjAxMjM0NTY3ODlBQkNERUY=", "key-MD5": "U5L61r7jcwdNvT7frmUG8g=="}
+TWO = {"algorithm": "AES256", "key": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "key-MD5": "hRasmdxgYDKV3nvbahU1MA=="}
+
+
+def triple(prefix: str, values: dict[str, str]) -> dict[str, str]:
+    return {prefix + name: value for name, value in values.items()}
+
+
+def signed_of(*more: str) -> str:
+    return ";".join(sorted(["content-length", "date", "host", "x-cos-copy-source", *(name.lower() for name in more)]))
+
+
+def get(server: Server, bucket: str, headers: dict[str, str] | None = None) -> bytes:
+    return server.send("GET", f"/{COPY}", bucket=bucket, headers=headers).expect(200).body
+
+
+def test_c171_sample_5(server: Server, bucket: str, source: tuple[str, str]) -> None:
+    """An unencrypted object to one that is encrypted with SSE-COS."""
+    sse = {SSE: "AES256"}
+    ask(server, bucket, source[1], sse, signed_of(SSE), encryption=sse)
+    assert get(server, bucket) == CONTENT
+
+
+def test_c171_sample_6(server: Server, bucket: str, source: tuple[str, str]) -> None:
+    """An unencrypted object to one that is encrypted with SSE-KMS: its entity tag is another each time, and the
+    context is not told."""
+    key_id = server.admin("kms", "key", "add")["key_id"]
+    context = "eyJhdXRob3IiOiJmeXNudGlhbiIsImNvbXBhbnkiOiJUZW5jZW50In0="
+    sse = {SSE: "cos/kms", KEY_ID: key_id}
+    between = {**sse, f"{SSE}-context": context}
+    etags = {
+        ask(server, bucket, source[1], between, signed_of(*between), encryption=sse, plain=False).xml.findtext("ETag")
+        for _ in range(2)
+    }
+    assert len(etags) == 2
+    assert get(server, bucket) == CONTENT
+
+
+def test_c171_sample_7(server: Server, bucket: str, make_bucket: Callable[..., str]) -> None:
+    """An object that is encrypted with SSE-C, with another key: the same entity tag for the same bytes and key."""
+    origin = make_bucket(OTHER_REGION)
+    one = triple(CUSTOMER, ONE)
+    server.send("PUT", "/example.jpg", bucket=origin, region=OTHER_REGION, headers=one, body=CONTENT).expect(200)
+    copy_source = f"{bucket_host(origin, 'ap-shanghai')}/example.jpg"
+    between = triple(SOURCE_CUSTOMER, ONE) | triple(CUSTOMER, TWO)
+    shown = {f"{CUSTOMER}algorithm": "AES256", f"{CUSTOMER}key-md5": TWO["key-MD5"]}
+    two = triple(CUSTOMER, TWO)
+    etags = {
+        ask(server, bucket, copy_source, between, signed_of(*between), encryption=shown, key=two, plain=False).xml.findtext("ETag")
+        for _ in range(2)
+    }
+    assert len(etags) == 1
+    assert get(server, bucket, two) == CONTENT
+    server.send("GET", f"/{COPY}", bucket=bucket, headers=one).expect(400, "SsecDecryptHeaderInvalid")
+    source = server.send("GET", "/example.jpg", bucket=origin, region=OTHER_REGION, headers=one).expect(200)
+    assert source.body == CONTENT
+
+
+def test_c171_sample_8(server: Server, bucket: str) -> None:
+    """An object that is encrypted with SSE-C, in its place, to one that is not: its entity tag is the MD5 again."""
+    one = triple(CUSTOMER, ONE)
+    server.send("PUT", f"/{COPY}", bucket=bucket, headers=one, body=CONTENT).expect(200)
+    between = {"x-cos-metadata-directive": "Replaced", **triple(SOURCE_CUSTOMER, ONE)}
+    ask(server, bucket, f"{bucket_host(bucket)}/{COPY}", between, signed_of(*between))
+    assert get(server, bucket) == CONTENT

@@ -10,15 +10,16 @@ use cosine_client::{Ask, Server};
 use cosine_store::{Announced, Attributes, ByteSource, Etag, Fetched, SourceError};
 use cosine_wire::condition::Facts;
 use cosine_wire::date::parse_http_date;
-use cosine_wire::header::{META_PREFIX, SYSTEM_METADATA, name};
+use cosine_wire::header::{CUSTOMER_KEY, META_PREFIX, SYSTEM_METADATA, name};
 use cosine_wire::xml::tagging;
 use cosine_wire::{ApiError, Code};
-use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
 use crate::params::show_version_id;
 use crate::source::Source;
+use crate::sse;
 
 /// A server that sends nothing for this long has gone.
 const STALL_TIME: Duration = Duration::from_secs(60);
@@ -73,7 +74,7 @@ impl Remote {
     ) -> Result<RemoteObject, ApiError> {
         let id = source.id.map(show_version_id);
         let query: Vec<(&str, &str)> = id.iter().map(|id| ("versionId", id.as_str())).collect();
-        let mut headers = HeaderMap::new();
+        let mut headers = sse::customer_headers(source.customer_key.as_ref());
         if let Some(range) = range {
             let range = HeaderValue::from_str(range).map_err(|_| Code::InvalidArgument)?;
             headers.insert(header::RANGE, range);
@@ -101,7 +102,8 @@ impl Remote {
         let tags = tagging::parse(&body).map_err(|_| self.nonsense())?.into_pairs();
         if id.is_none() {
             // Those of the current version, which may be another one.
-            let answer = self.ask(Method::HEAD, source, &[], HeaderMap::new(), now).await?;
+            let headers = sse::customer_headers(source.customer_key.as_ref());
+            let answer = self.ask(Method::HEAD, source, &[], headers, now).await?;
             let current = RemoteFacts::read(answer.headers()).ok_or_else(|| self.nonsense())?;
             if !current.is_version(object) {
                 let message = format!("Region {} tells the tags of another version.", self.region);
@@ -211,6 +213,8 @@ pub struct RemoteFacts {
     pub crc64: Option<u64>,
     /// Of the whole object, where its entity tag is that.
     pub md5: Option<[u8; 16]>,
+    /// Whether the entity tag is that of plain bytes.
+    has_plain_etag: bool,
     /// Its metadata.
     pub attributes: Attributes,
     /// Whether it has tags.
@@ -244,6 +248,7 @@ impl RemoteFacts {
             size,
             version_id: text(name::VERSION_ID).map(str::to_owned),
             md5: digest(&etag).filter(|_| has_md5_as_etag(headers)),
+            has_plain_etag: has_plain_etag(headers),
             etag,
             last_modified: parse_http_date(text("last-modified")?)?,
             crc64: text(name::CRC64).and_then(|crc64| crc64.parse().ok()),
@@ -268,7 +273,8 @@ impl RemoteFacts {
     /// uploaded in parts stays; any other is the MD5 of what arrives.
     pub fn fetched(&self) -> Fetched {
         let announced = Announced { length: self.size, crc64: self.crc64, md5: self.md5 };
-        Fetched { announced, etag: multipart_etag(&self.etag) }
+        let etag = multipart_etag(&self.etag).filter(|_| self.has_plain_etag);
+        Fetched { announced, etag }
     }
 }
 
@@ -284,11 +290,19 @@ fn digest(text: &str) -> Option<[u8; 16]> {
     Some(u128::from_str_radix(text, 16).ok().filter(|_| digits)?.to_be_bytes())
 }
 
-/// Whether an entity tag of 32 digits is the MD5: it is not where the object is encrypted, or grows.
+/// Whether an entity tag of 32 digits is the MD5: it is not where the object grows either.
 fn has_md5_as_etag(headers: &HeaderMap) -> bool {
-    let encrypted = headers.keys().any(|name| name.as_str().contains("server-side-encryption"));
     let grows = headers.get(name::OBJECT_TYPE).is_some_and(|kind| kind == "appendable");
-    !encrypted && !grows
+    has_plain_etag(headers) && !grows
+}
+
+/// Whether an entity tag is made of plain bytes: it is not where the object is encrypted, but for SSE-COS.
+fn has_plain_etag(headers: &HeaderMap) -> bool {
+    let is_other = |(name, value): (&HeaderName, &HeaderValue)| {
+        name.as_str().contains("server-side-encryption") && value != sse::AES256
+            || name.as_str() == CUSTOMER_KEY.algorithm
+    };
+    !headers.iter().any(is_other)
 }
 
 #[async_trait]

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use cosine_store::{Bucket, CustomerKey, Encryption, Shown};
 use cosine_wire::header::{CUSTOMER_KEY, CustomerKeyHeaders, SOURCE_CUSTOMER_KEY, name};
 use cosine_wire::{ApiError, Code};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use crate::Api;
@@ -15,7 +16,7 @@ use crate::reply::Reply;
 use crate::request::Request;
 
 /// The one algorithm.
-const AES256: &str = "AES256";
+pub const AES256: &str = "AES256";
 /// What asks for SSE-KMS.
 const COS_KMS: &str = "cos/kms";
 /// An encryption context, as JSON, has at most this many bytes.
@@ -133,6 +134,41 @@ fn encryption_context(value: Option<&str>) -> Result<Vec<u8>, ApiError> {
     }
     let parsed: serde_json::Value = serde_json::from_slice(&context).map_err(|_| wrong())?;
     if parsed.is_object() { Ok(context) } else { Err(wrong()) }
+}
+
+/// Sees to it that what a part, or the end of an upload, says of its encryption is what the upload began
+/// with: some SDKs say it once more.
+///
+/// # Errors
+/// 400 `InvalidArgument`.
+pub fn require_same(request: &Request, shown: Shown<'_>) -> Result<(), ApiError> {
+    let expected = match shown {
+        Shown::Cos => AES256,
+        Shown::Kms(_) => COS_KMS,
+        Shown::Nothing | Shown::Customer => "",
+    };
+    match request.header(name::SSE)? {
+        Some(value) if value != expected => {
+            Err(invalid("The upload began with another encryption."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The headers that bring a customer's key to another deployment.
+pub fn customer_headers(key: Option<&CustomerKey>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let Some(key) = key else { return headers };
+    let text = Zeroizing::new(STANDARD.encode(key.key().bytes().as_slice()));
+    let md5 = STANDARD.encode(key.md5());
+    let CustomerKeyHeaders { algorithm, key, md5: md5_name } = CUSTOMER_KEY;
+    for (name, value) in [(algorithm, AES256), (key, text.as_str()), (md5_name, md5.as_str())] {
+        if let Ok(mut value) = HeaderValue::from_str(value) {
+            value.set_sensitive(true);
+            headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    headers
 }
 
 /// MD5 of the customer's key that an object is to be encrypted with.

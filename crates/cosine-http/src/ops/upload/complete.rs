@@ -11,6 +11,7 @@ use crate::ops::object::put::new_version_id;
 use crate::params::{forbid_overwrite, small_body};
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::sse;
 
 /// Makes an object of the parts of an upload. No byte moves, so that errors have their ordinary status.
 /// Metadata came with the upload; the Node.js SDK sends it once more, and it says nothing.
@@ -19,6 +20,7 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     super::find(api, &request).await?;
     let body = small_body(&mut request, BODY_BYTES_MAX).await?;
     let (bucket, upload) = super::find(api, &request).await?;
+    sse::require_same(&request, upload.shown())?;
     let forbid_overwrite = forbid_overwrite(&request)?;
     let parts = parse(&body)?.into_iter().map(|(number, etag)| (number, digest(&etag))).collect();
     let customer_md5 = api.store.customer_md5(&upload).map_err(store_error)?;
