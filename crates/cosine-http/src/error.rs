@@ -44,16 +44,7 @@ pub fn store_error(error: Error) -> ApiError {
         Error::TooManyBuckets => Code::TooManyBuckets.into(),
         Error::BucketNotEmpty => Code::BucketNotEmpty.into(),
         Error::AlreadyExists => Code::FileAlreadyExists.into(),
-        Error::Rejected(Rejection::Unchanged) => ApiError::new(
-            Code::InvalidRequest,
-            "The object would be copied onto itself with nothing changed: set \
-             x-cos-metadata-directive to Replaced.",
-        ),
-        Error::Rejected(Rejection::NotRestored) => Code::InvalidObjectState.into(),
-        Error::Rejected(Rejection::TooLarge) => ApiError::new(
-            Code::EntityTooLarge,
-            "More than 5 GB would have to move within one request: use Upload Part - Copy.",
-        ),
+        Error::Rejected(rejection) => rejected(rejection),
         Error::DigestMismatch => Code::BadDigest.into(),
         Error::Source(error) => source_error(error),
         Error::Key(error) => key_error(error),
@@ -81,6 +72,22 @@ pub fn store_error(error: Error) -> ApiError {
             tracing::error!(%error, "an operation failed");
             Code::InternalError.into()
         }
+    }
+}
+
+/// The answer to a copy that the plan was to refuse.
+fn rejected(rejection: Rejection) -> ApiError {
+    match rejection {
+        Rejection::Unchanged => ApiError::new(
+            Code::InvalidRequest,
+            "The object would be copied onto itself with nothing changed: set \
+             x-cos-metadata-directive to Replaced.",
+        ),
+        Rejection::NotRestored => Code::InvalidObjectState.into(),
+        Rejection::TooLarge => ApiError::new(
+            Code::EntityTooLarge,
+            "More than 5 GB would have to move within one request: use Upload Part - Copy.",
+        ),
     }
 }
 

@@ -50,8 +50,8 @@ pub fn run(settings: Settings, fault: Option<Fault>) -> Result<(), Error> {
     let master = master_key::passing()?;
     let options = StoreOptions {
         kms: kms::transit(&settings)?,
-        encrypt_at_rest: settings.encrypt_at_rest,
-        rewrap: settings.rewrap.clone(),
+        encrypt_at_rest: settings.encryption.at_rest,
+        rewrap: settings.encryption.rewrap.clone(),
         restore_times: settings.restore_times,
         ..StoreOptions::new(Arc::new(SystemClock), Arc::clone(master.keys()))
     };

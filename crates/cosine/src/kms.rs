@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 /// The engine that the settings name, if they name one. It is not asked yet.
 pub fn transit(settings: &Settings) -> Result<Option<Arc<dyn KeyManagement>>, Error> {
-    let Some(kms) = settings.kms.clone() else { return Ok(None) };
+    let Some(kms) = settings.encryption.kms.clone() else { return Ok(None) };
     let server = Server::new(kms.endpoint, kms.ca.as_deref())
         .map_err(|error| Error::System("kms_ca".to_owned(), error))?;
     Ok(Some(Arc::new(Transit::new(TransitOptions {

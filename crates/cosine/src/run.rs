@@ -94,7 +94,7 @@ pub fn run(
             remotes: remotes(&settings.remotes)?,
             collector: settings.collector,
             limits: settings.limits,
-            customer_keys_need_tls: settings.customer_keys_need_tls,
+            customer_keys_need_tls: settings.encryption.customer_keys_need_tls,
             master: Arc::clone(&master),
         };
         let api = Arc::new(Api::new(store.clone(), clock, api_settings, audit));

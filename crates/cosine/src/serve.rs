@@ -38,11 +38,11 @@ pub fn run(settings: Settings) -> Result<(), Error> {
         let number = pool.number;
         pool.classes.clone().into_iter().map(move |class| (class, number))
     };
-    let master = master_key::load(&settings.master_key, &data)?;
+    let master = master_key::load(&settings.encryption.master_key, &data)?;
     let options = StoreOptions {
         kms: kms::transit(&settings)?,
-        encrypt_at_rest: settings.encrypt_at_rest,
-        rewrap: settings.rewrap.clone(),
+        encrypt_at_rest: settings.encryption.at_rest,
+        rewrap: settings.encryption.rewrap.clone(),
         pools: settings.pools.iter().flat_map(classes).collect(),
         restore_times: settings.restore_times,
         ..StoreOptions::new(Arc::new(SystemClock), Arc::clone(master.keys()))

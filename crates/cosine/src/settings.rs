@@ -1,7 +1,9 @@
 //! Settings: one table, three places. A flag beats the environment, which beats the file.
 
+mod encryption;
 mod file;
 
+pub use encryption::EncryptionSettings;
 pub use file::{Pool, RemoteRegion};
 
 use std::collections::HashMap;
@@ -14,14 +16,11 @@ use cosine_access::{Account, Credential};
 use cosine_http::audit::AuditTarget;
 use cosine_http::{Limits, Regions};
 use cosine_kv::embedded::Durability;
-use cosine_store::{CollectorOptions, RestoreTimes, RewrapRules, ScrubOptions};
+use cosine_store::{CollectorOptions, RestoreTimes, ScrubOptions};
 use cosine_wire::host::{HostRules, ServedRegions};
 
-use http::Uri;
-use zeroize::Zeroizing;
-
 use crate::error::Error;
-use crate::{master_key, units};
+use crate::units;
 use file::File;
 
 /// Which command takes a setting.
@@ -143,41 +142,14 @@ pub struct Settings {
     pub limits: Limits,
     /// A host on which temporary credentials are made.
     pub sts_host: Option<String>,
-    /// Where the master key comes from.
-    pub master_key: master_key::Source,
-    /// Seal new bytes though nobody asks for it.
-    pub encrypt_at_rest: bool,
-    /// Which copies have their bytes sealed anew where they get another key.
-    pub rewrap: RewrapRules,
-    /// Refuse keys of customers over plain HTTP.
-    pub customer_keys_need_tls: bool,
-    /// The Transit engine, if there is one.
-    pub kms: Option<KmsSettings>,
+    /// What is encrypted, and under which keys.
+    pub encryption: EncryptionSettings,
     /// Where records of changes and refusals go.
     pub audit: AuditTarget,
     /// What is logged.
     pub log: String,
     /// In which form.
     pub log_format: LogFormat,
-}
-
-/// Where a Transit engine is.
-#[derive(Clone, Debug)]
-pub struct KmsSettings {
-    /// The server.
-    pub endpoint: Uri,
-    /// Certificates to trust beside those of the system.
-    pub ca: Option<PathBuf>,
-    /// Where the engine is mounted.
-    pub mount: String,
-    /// Its namespace.
-    pub namespace: Option<String>,
-    /// The file with the token.
-    pub token_file: PathBuf,
-    /// The key that is used where none is named.
-    pub default_key: Option<String>,
-    /// How long an answer may take.
-    pub patience: Duration,
 }
 
 /// The form of the log.
@@ -284,27 +256,10 @@ impl Settings {
             pools: file.pools,
             remotes: file.remotes,
             scrub: scrub(get("scrub_rate"), get("scrub_interval"))?,
-            monitor: match get("monitor") {
-                "" => None,
-                monitor => Some(address(monitor, "monitor")?),
-            },
+            monitor: some(get("monitor")).map(|monitor| address(monitor, "monitor")).transpose()?,
             limits: limits(get)?,
-            sts_host: Some(get("sts_host").to_owned()).filter(|host| !host.is_empty()),
-            master_key: master_key_source(get)?,
-            encrypt_at_rest: boolean(get("encrypt_at_rest"), "encrypt_at_rest")?,
-            rewrap: RewrapRules {
-                never: match get("rewrap") {
-                    "allowed" | "" => false,
-                    "never" => true,
-                    other => return Err(format!("rewrap: {other} is neither allowed nor never")),
-                },
-                never_in: file.never_rewrap,
-            },
-            customer_keys_need_tls: boolean(
-                get("customer_keys_need_tls"),
-                "customer_keys_need_tls",
-            )?,
-            kms: kms(get)?,
+            sts_host: some(get("sts_host")).map(str::to_owned),
+            encryption: EncryptionSettings::of(get, file.never_rewrap)?,
             audit: audit(get)?,
             log: get("log").to_owned(),
             log_format: match get("log_format") {
@@ -314,6 +269,11 @@ impl Settings {
             },
         })
     }
+}
+
+/// What is set, if anything is.
+fn some(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 fn list(text: &str) -> Vec<String> {
@@ -379,49 +339,6 @@ fn limits<'v>(get: impl Fn(&str) -> &'v str) -> Result<Limits, String> {
         stall_time: time("stall_time")?,
         drain_time: time("drain_time")?,
     })
-}
-
-fn boolean(text: &str, key: &str) -> Result<bool, String> {
-    match text {
-        "true" => Ok(true),
-        "false" | "" => Ok(false),
-        other => Err(format!("{key}: {other} is neither true nor false")),
-    }
-}
-
-/// The one place where the master key comes from.
-fn master_key_source<'v>(get: impl Fn(&str) -> &'v str) -> Result<master_key::Source, String> {
-    let places = [get("master_key_file"), get("master_key"), get("master_key_command")];
-    match places {
-        ["", "", ""] => Ok(master_key::Source::Data),
-        [file, "", ""] => Ok(master_key::Source::File(file.into())),
-        ["", text, ""] => Ok(master_key::Source::Text(Zeroizing::new(text.to_owned()))),
-        ["", "", command] => Ok(master_key::Source::Command(command.to_owned())),
-        _ => Err("of master_key_file, master_key and master_key_command, one is enough".to_owned()),
-    }
-}
-
-/// Where the Transit engine is, if there is one.
-fn kms<'v>(get: impl Fn(&str) -> &'v str) -> Result<Option<KmsSettings>, String> {
-    let some = |key: &str| Some(get(key).to_owned()).filter(|text| !text.is_empty());
-    let Some(endpoint) = some("kms_endpoint") else { return Ok(None) };
-    let endpoint = file::endpoint_uri(&endpoint)
-        .ok_or_else(|| format!("kms_endpoint: {endpoint} is not http(s)://<host>:<port>"))?;
-    let token_file = some("kms_token_file").ok_or("kms_token_file goes with kms_endpoint")?;
-    let mount = get("kms_mount").trim_matches('/').to_owned();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    if mount.is_empty() || !mount.chars().all(plain) {
-        return Err(format!("kms_mount: {mount} is no path"));
-    }
-    Ok(Some(KmsSettings {
-        endpoint,
-        ca: some("kms_ca").map(PathBuf::from),
-        mount,
-        namespace: some("kms_namespace"),
-        token_file: token_file.into(),
-        default_key: some("kms_default_key"),
-        patience: units::seconds(get("kms_time")).map_err(|why| format!("kms_time: {why}"))?,
-    }))
 }
 
 fn audit<'v>(get: impl Fn(&str) -> &'v str) -> Result<AuditTarget, String> {

@@ -130,7 +130,12 @@ impl Transit {
 /// What an answer that is none says.
 fn refusal(status: StatusCode, body: &[u8]) -> KmsError {
     let document: Value = serde_json::from_slice(body).unwrap_or_default();
-    let said = document["errors"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let said = document
+        .get("errors")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
     let said: Vec<&str> = said.collect();
     let says = |text: &str| said.iter().any(|said| said.contains(text));
     match status {
@@ -172,7 +177,11 @@ impl KeyManagement for Transit {
         let plain = Zeroizing::new(STANDARD.encode(one_time.bytes().as_slice()));
         let body = json!({"plaintext": plain.as_str(), "associated_data": label(at.purpose)});
         let answer = self.ask(Method::POST, ("encrypt", at.key_id), Some(body)).await?;
-        let sealed = answer["data"]["ciphertext"].as_str().map(str::as_bytes).map(<[u8]>::to_vec);
+        let sealed = answer
+            .pointer("/data/ciphertext")
+            .and_then(Value::as_str)
+            .map(str::as_bytes)
+            .map(<[u8]>::to_vec);
         sealed.ok_or_else(|| KmsError::Unavailable("its answer is none".to_owned()))
     }
 
@@ -182,7 +191,7 @@ impl KeyManagement for Transit {
         let body = json!({"ciphertext": sealed, "associated_data": label(at.purpose)});
         let answer = self.ask(Method::POST, ("decrypt", at.key_id), Some(body)).await?;
         let none = || KmsError::Unavailable("its answer is none".to_owned());
-        let plain = answer["data"]["plaintext"].as_str().ok_or_else(none)?;
+        let plain = answer.pointer("/data/plaintext").and_then(Value::as_str).ok_or_else(none)?;
         let plain = Zeroizing::new(STANDARD.decode(plain).map_err(|_| none())?);
         let bytes = plain.as_slice().try_into().map_err(|_| KmsError::Unsealable)?;
         Ok(Key::new(bytes))

@@ -210,6 +210,10 @@ fn version_1_of_what_uploads_and_slices_are_opens() {
         "01 01010101010101010101010101010101 ac02 02 03 01 00 00 01 01 6b 01 76 01 \
          08080808080808080808080808080808 00 02 0102 01 01 05 35b94d9c",
     );
+}
+
+#[test]
+fn version_1_of_parts_and_slices_opens() {
     let part = PartRecord {
         content: Uid([1; 16]),
         holder: Uid([2; 16]),
