@@ -24,7 +24,7 @@ use workload::{GIB, KIB, MIB, Settings};
 /// A workload with targets: its name, what it does, its function.
 type Workload = (&'static str, &'static str, fn(&Settings) -> Result<(), Box<dyn Error>>);
 
-const WORKLOADS: [Workload; 13] = [
+const WORKLOADS: [Workload; 14] = [
     ("start", "Time from exec to the first answer", workload::start::run),
     ("copy", "Copies of a small and a large object, and small puts", workload::copy::run),
     ("put", "Small durable puts, few and many at once, and their sync calls", workload::put::run),
@@ -44,6 +44,11 @@ const WORKLOADS: [Workload; 13] = [
         workload::listing::run,
     ),
     ("transcode", "Copies whose bytes move to another storage pool", workload::transcode::run),
+    (
+        "encryption",
+        "Copies between kinds of encryption, and reads of sealed objects",
+        workload::encryption::run,
+    ),
     ("churn", "Disk use after many rounds of overwriting and deleting", workload::churn::run),
     ("background", "Reads beside the collector and the scrub", workload::background::run),
 ];

@@ -5,6 +5,7 @@ pub mod background;
 pub mod churn;
 pub mod copies;
 pub mod copy;
+pub mod encryption;
 pub mod get;
 pub mod idle;
 pub mod listing;

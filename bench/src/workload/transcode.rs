@@ -76,7 +76,10 @@ pub fn run(settings: &Settings) -> Result<(), Box<dyn Error>> {
 }
 
 /// One run of something that handles so many bytes.
-fn timed(bytes: u64, work: impl FnOnce() -> io::Result<()>) -> io::Result<Report> {
+///
+/// # Errors
+/// Those of the work.
+pub fn timed(bytes: u64, work: impl FnOnce() -> io::Result<()>) -> io::Result<Report> {
     let began = Instant::now();
     work()?;
     let elapsed = began.elapsed();
@@ -101,8 +104,11 @@ fn hash(content: Body) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes to where the pool is, durably.
-fn write(cosine: &Cosine, content: Body) -> io::Result<()> {
+/// Writes below the directory of the server, durably.
+///
+/// # Errors
+/// If it cannot.
+pub fn write(cosine: &Cosine, content: Body) -> io::Result<()> {
     let path = cosine.directory().join("written");
     let mut file = File::create(&path)?;
     for piece in pieces(content) {

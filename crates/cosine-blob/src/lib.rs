@@ -119,6 +119,12 @@ pub trait BlobWriter: std::fmt::Debug + Send {
     async fn finish(self: Box<Self>, last: Bytes) -> Result<Finished, Error>;
 }
 
+/// Opens bytes as they are stored; `None` if they are not what was written.
+pub type Opener = Box<dyn FnOnce(Vec<u8>) -> Option<Bytes> + Send>;
+
+/// What is said of bytes that do not open.
+const NOT_SEALED: &str = "sealed bytes are not what was sealed there";
+
 /// Reads one blob.
 #[async_trait]
 pub trait BlobReader: std::fmt::Debug + Send + Sync {
@@ -132,12 +138,12 @@ pub trait BlobReader: std::fmt::Debug + Send + Sync {
     /// [`Error::Damaged`] if any chunk that the range touches is not as it was written.
     async fn read(&self, range: Range<u64>) -> Result<Bytes, Error>;
 
-    /// Reads a range as it is stored, and not one byte more, without verifying it: for bytes that say by
-    /// themselves whether they are what was written, such as sealed ones.
+    /// Reads a range as it is stored, and not one byte more, and has it opened where it was read: for bytes
+    /// that say by themselves whether they are what was written, such as sealed ones.
     ///
     /// # Errors
-    /// [`Error::Damaged`] if the blob is shorter than it says.
-    async fn read_raw(&self, range: Range<u64>) -> Result<Vec<u8>, Error>;
+    /// [`Error::Damaged`] if they are not, or the blob is shorter than it says.
+    async fn read_opened(&self, range: Range<u64>, open: Opener) -> Result<Bytes, Error>;
 
     /// CRC-64/XZ of a range, whatever its size: from running checksums, and from the chunks at its two
     /// ends where it is ragged, which are read and verified.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 
 use crate::table::{TableBuilder, crc64};
-use crate::{BlobId, BlobReader, BlobWriter, Blobs, Error, Finished, StoreId};
+use crate::{BlobId, BlobReader, BlobWriter, Blobs, Error, Finished, NOT_SEALED, Opener, StoreId};
 
 /// Blobs in a map. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -133,8 +133,8 @@ impl BlobReader for Blob {
         Ok(out.freeze())
     }
 
-    async fn read_raw(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
-        Ok(self.read(range).await?.into())
+    async fn read_opened(&self, range: Range<u64>, open: Opener) -> Result<Bytes, Error> {
+        open(self.read(range).await?.into()).ok_or(Error::Damaged(self.id, NOT_SEALED))
     }
 
     async fn crc64(&self, range: Range<u64>) -> Result<u64, Error> {

@@ -106,7 +106,7 @@ impl Segments {
     }
 
     /// Opens the segments that hold `range` of a run of `length` bytes: `stored` is what lies in its
-    /// [`stored_range`]. The pieces are the range, in order, and no byte more.
+    /// [`stored_range`]. What comes back is the range, and no byte more.
     ///
     /// # Errors
     /// [`SealError::Unsealable`] if any of them is not what was sealed there.
@@ -115,7 +115,7 @@ impl Segments {
         length: u64,
         range: &Range<u64>,
         mut stored: Vec<u8>,
-    ) -> Result<Vec<Bytes>, SealError> {
+    ) -> Result<Bytes, SealError> {
         let wanted = stored_range(length, range).ok_or(SealError::Unsealable)?;
         if stored.len() as u64 != wanted.end - wanted.start {
             return Err(SealError::Unsealable);
@@ -124,14 +124,10 @@ impl Segments {
         for (number, sealed) in (first..).zip(stored.chunks_mut(STORED_BYTES as usize)) {
             self.open_one((number, number == last), sealed)?;
         }
-        let stored = Bytes::from(stored);
-        let piece = |number: u64| {
-            let begin = number * SEGMENT_BYTES;
-            let (from, to) = (range.start.max(begin), range.end.min(begin + SEGMENT_BYTES));
-            let at = (number - first) * STORED_BYTES + (from - begin);
-            stored.slice(at as usize..(at + to - from) as usize)
-        };
-        Ok((first..=(range.end - 1) / SEGMENT_BYTES).map(piece).collect())
+        join_opened(&mut stored);
+        let begin = first * SEGMENT_BYTES;
+        let (from, to) = (range.start - begin, range.end - begin);
+        Ok(Bytes::from(stored).slice(from as usize..to as usize))
     }
 
     /// Opens a whole run.
@@ -139,23 +135,29 @@ impl Segments {
     /// # Errors
     /// [`SealError::Unsealable`] if it is not what was sealed, whole.
     pub fn open_whole(&self, mut stored: Vec<u8>) -> Result<Vec<u8>, SealError> {
-        let mut number = 0;
-        let (mut from, mut to) = (0, 0);
-        loop {
-            let rest = stored.get_mut(from..).ok_or(SealError::Unsealable)?;
-            let is_last = (rest.len() as u64) < STORED_BYTES;
-            let bytes = rest.len().min(STORED_BYTES as usize);
-            let sealed = rest.get_mut(..bytes).ok_or(SealError::Unsealable)?;
-            self.open_one((number, is_last), sealed)?;
-            let plain = bytes - TAG_BYTES as usize;
-            stored.copy_within(from..from + plain, to);
-            (from, to, number) = (from + bytes, to + plain, number + 1);
-            if is_last {
-                stored.truncate(to);
-                return Ok(stored);
-            }
+        // A run that ends where a segment does lacks its last one.
+        if (stored.len() as u64).is_multiple_of(STORED_BYTES) {
+            return Err(SealError::Unsealable);
         }
+        let last = stored.len() as u64 / STORED_BYTES;
+        for (number, sealed) in (0..).zip(stored.chunks_mut(STORED_BYTES as usize)) {
+            self.open_one((number, number == last), sealed)?;
+        }
+        join_opened(&mut stored);
+        Ok(stored)
     }
+}
+
+/// Closes the gaps that tags leave between opened segments, and cuts the last one off.
+fn join_opened(opened: &mut Vec<u8>) {
+    let (mut from, mut to) = (0, 0);
+    while from < opened.len() {
+        let stored = (opened.len() - from).min(STORED_BYTES as usize);
+        let plain = stored.saturating_sub(TAG_BYTES as usize);
+        opened.copy_within(from..from + plain, to);
+        (from, to) = (from + stored, to + plain);
+    }
+    opened.truncate(to);
 }
 
 /// Seals a run from its first byte to its last.

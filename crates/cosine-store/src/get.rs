@@ -182,8 +182,6 @@ pub struct ObjectReader {
     spans: Option<Spans>,
     /// The blob that is being read, and what is left to read of it.
     open: Option<(Open, Range<u64>)>,
-    /// What was read at once, and comes next.
-    pieces: std::vec::IntoIter<Bytes>,
 }
 
 /// A blob that is being read.
@@ -194,9 +192,9 @@ enum Open {
 }
 
 impl Open {
-    async fn read(&self, range: Range<u64>) -> Result<Vec<Bytes>, Error> {
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
         match self {
-            Self::Plain(reader) => Ok(vec![reader.read(range).await?]),
+            Self::Plain(reader) => Ok(reader.read(range).await?),
             Self::Sealed(blob) => blob.read(range).await,
         }
     }
@@ -210,16 +208,13 @@ impl ObjectReader {
     /// is returned.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
-            if let Some(piece) = self.pieces.next() {
-                return Ok(Some(piece));
-            }
             if let Some((open, range)) = self.open.as_mut().filter(|(_, range)| !range.is_empty()) {
                 // Ends where chunks and segments end, so that none is read twice.
                 let end = (range.start / READ_BYTES + 1) * READ_BYTES;
                 let piece = range.start..end.min(range.end);
-                self.pieces = open.read(piece.clone()).await?.into_iter();
+                let bytes = open.read(piece.clone()).await?;
                 range.start = piece.end;
-                continue;
+                return Ok(Some(bytes));
             }
             let Some(spans) = &mut self.spans else { return Ok(None) };
             match spans.next().await? {

@@ -17,13 +17,9 @@ use crate::Error;
 use crate::get::Lens;
 use crate::keys::table_length;
 
-/// Up to this many bytes are sealed and opened where they are: to hand them to another thread takes as
+/// Up to this many bytes are sealed where they are: to hand them to another thread takes as
 /// long.
 const IN_PLACE_BYTES_MAX: usize = 64 << 10;
-
-fn damaged() -> Error {
-    Error::Damaged("sealed bytes are not what was sealed there".to_owned())
-}
 
 fn impossible(error: SealError) -> Error {
     KeyError::from(error).into()
@@ -113,11 +109,11 @@ impl SealedBlob {
         Self { reader: lens(self.reader), ..self }
     }
 
-    /// Reads and opens a range, in pieces.
+    /// Reads and opens a range, which memory can hold.
     ///
     /// # Errors
-    /// [`Error::Damaged`]: no wrong byte is returned.
-    pub async fn read(&self, range: Range<u64>) -> Result<Vec<Bytes>, Error> {
+    /// [`Error::Blob`]: no wrong byte is returned.
+    pub async fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
         self.open(&self.data, (0, self.size), range).await
     }
 
@@ -127,15 +123,15 @@ impl SealedBlob {
         segments: &Arc<Segments>,
         (at, length): (u64, u64),
         range: Range<u64>,
-    ) -> Result<Vec<Bytes>, Error> {
+    ) -> Result<Bytes, Error> {
         if range.is_empty() {
-            return Ok(vec![]);
+            return Ok(Bytes::new());
         }
-        let stored = stored_range(length, &range).ok_or_else(damaged)?;
-        let stored = self.reader.read_raw(at + stored.start..at + stored.end).await?;
+        let behind = || Error::Damaged("a range behind the end".to_owned());
+        let stored = stored_range(length, &range).ok_or_else(behind)?;
         let segments = Arc::clone(segments);
-        let opened = work(stored.len(), move || segments.open(length, &range, stored));
-        opened.await?.map_err(|_| damaged())
+        let open = move |stored| segments.open(length, &range, stored).ok();
+        Ok(self.reader.read_opened(at + stored.start..at + stored.end, Box::new(open)).await?)
     }
 
     /// The checksum of a range, from the table, and from the bytes at the range's ends where it is ragged.
@@ -153,21 +149,20 @@ impl SealedBlob {
     /// The checksum of everything in front of `end`.
     async fn running(&self, end: u64) -> Result<u64, Error> {
         let chunks = if end == self.size { end.div_ceil(CHUNK_BYTES) } else { end / CHUNK_BYTES };
-        let mut running = match chunks.checked_sub(1) {
+        let running = match chunks.checked_sub(1) {
             None => 0,
             Some(last) => self.entry(last).await?,
         };
-        for piece in self.read((chunks * CHUNK_BYTES).min(end)..end).await? {
-            running = crc64_continue(running, &piece);
-        }
-        Ok(running)
+        let ragged = self.read((chunks * CHUNK_BYTES).min(end)..end).await?;
+        Ok(crc64_continue(running, &ragged))
     }
 
     async fn entry(&self, number: u64) -> Result<u64, Error> {
-        let behind = sealed_length(self.size).ok_or_else(damaged)?;
+        let impossible = || Error::Damaged("a blob that is longer than any can be".to_owned());
+        let behind = sealed_length(self.size).ok_or_else(impossible)?;
         let run = (behind, table_length(self.size));
-        let pieces = self.open(&self.table, run, number * 8..number * 8 + 8).await?;
-        let entry = pieces.concat().try_into().map_err(|_| damaged())?;
+        let entry = self.open(&self.table, run, number * 8..number * 8 + 8).await?;
+        let entry = entry.as_ref().try_into().map_err(|_| impossible())?;
         Ok(u64::from_le_bytes(entry))
     }
 }

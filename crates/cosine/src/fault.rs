@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cosine_blob::{BlobReader, Error, Finished};
+use cosine_blob::{BlobReader, Error, Finished, Opener};
 
 /// What the error says.
 const INJECTED: &str = "the fault that was asked for: copy-error-in-200";
@@ -28,7 +28,7 @@ impl BlobReader for Unreadable {
         Err(Error::Io(std::io::Error::other(INJECTED)))
     }
 
-    async fn read_raw(&self, _: Range<u64>) -> Result<Vec<u8>, Error> {
+    async fn read_opened(&self, _: Range<u64>, _: Opener) -> Result<Bytes, Error> {
         Err(Error::Io(std::io::Error::other(INJECTED)))
     }
 

@@ -13,7 +13,7 @@ use rustix::io::pread;
 use super::blocking;
 use super::footer::{self, TRAILER_BYTES};
 use crate::table::{Table, crc64_behind, crc64_continue};
-use crate::{BlobId, BlobReader, CHUNK_BYTES, Error, Finished};
+use crate::{BlobId, BlobReader, CHUNK_BYTES, Error, Finished, NOT_SEALED, Opener};
 
 /// One read of this size fetches the whole footer of a blob of up to 63 MiB.
 const TAIL_BYTES: u64 = 4096;
@@ -138,9 +138,13 @@ impl BlobReader for Reader {
         blocking(move || shared.read(range)).await
     }
 
-    async fn read_raw(&self, range: Range<u64>) -> Result<Vec<u8>, Error> {
+    async fn read_opened(&self, range: Range<u64>, open: Opener) -> Result<Bytes, Error> {
         let shared = Arc::clone(&self.shared);
-        blocking(move || shared.read_raw(range)).await
+        blocking(move || {
+            let damaged = Error::Damaged(shared.id, NOT_SEALED);
+            open(shared.read_raw(range)?).ok_or(damaged)
+        })
+        .await
     }
 
     async fn crc64(&self, range: Range<u64>) -> Result<u64, Error> {

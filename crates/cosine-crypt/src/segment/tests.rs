@@ -28,8 +28,8 @@ fn data() -> Segments {
 fn open(length: u64, range: Range<u64>, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
     let stored = stored_range(length, &range).ok_or(SealError::Unsealable)?;
     let stored = sealed.get(stored.start as usize..stored.end as usize);
-    let pieces = data().open(length, &range, stored.ok_or(SealError::Unsealable)?.to_vec())?;
-    Ok(pieces.concat())
+    let opened = data().open(length, &range, stored.ok_or(SealError::Unsealable)?.to_vec())?;
+    Ok(opened.to_vec())
 }
 
 proptest! {

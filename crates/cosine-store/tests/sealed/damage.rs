@@ -143,7 +143,7 @@ fn what_another_content_had_does_not_stand_in() {
         for n in 0..6 {
             let begin = n * SEGMENT_BYTES;
             let read = disk.world.read("o", begin..begin + 9, None).await;
-            assert!(matches!(read, Err(Error::Damaged(_))), "{read:?}");
+            assert!(matches!(read, Err(Error::Blob(_))), "{read:?}");
         }
     });
 }

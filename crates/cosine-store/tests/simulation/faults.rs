@@ -238,8 +238,12 @@ impl BlobReader for FaultyReader {
         self.inner.read(range).await
     }
 
-    async fn read_raw(&self, range: Range<u64>) -> Result<Vec<u8>, cosine_blob::Error> {
-        Ok(self.read(range).await?.into())
+    async fn read_opened(
+        &self,
+        range: Range<u64>,
+        open: cosine_blob::Opener,
+    ) -> Result<Bytes, cosine_blob::Error> {
+        Ok(open(self.read(range).await?.into()).unwrap())
     }
 
     async fn crc64(&self, range: Range<u64>) -> Result<u64, cosine_blob::Error> {
