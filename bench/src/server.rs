@@ -146,7 +146,8 @@ impl Cosine {
                 .env("COSINE_APPID", APPID)
                 .env("COSINE_REGIONS", REGION),
         };
-        command.envs(settings.iter().copied());
+        // Else its memory is measured by root alone.
+        command.env("COSINE_CORE_FILES", "true").envs(settings.iter().copied());
         if !file.is_empty() {
             fs::write(directory.path().join(SETTINGS_FILE), file)?;
             command.args(["--config", SETTINGS_FILE]);

@@ -224,6 +224,8 @@ class Server:
             "COSINE_SECRET_KEY": SECRET_KEY,
             "COSINE_APPID": APPID,
             "COSINE_REGIONS": f"{REGION},{OTHER_REGION}",
+            # Else /proc shows what it has open to root alone.
+            "COSINE_CORE_FILES": "true",
         }
         binary = os.environ.get("COSINE_BIN")
         assert binary, "set COSINE_BIN to the path of the cosine binary"

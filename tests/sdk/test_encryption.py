@@ -11,12 +11,14 @@ import random
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from qcloud_cos import CosS3Client
 
 from harness import REGION, Answer, Server, bucket_host, md5_hex, quoted_md5
 from people import allow, make_user
+from test_post_object import form
 from sse import CONTEXT, KMS_KEY_ID, SSE, A, B, context
 
 CONTENT = b"[Object Content]"
@@ -221,9 +223,9 @@ def test_what_cannot_be_asked_for(server: Server, bucket: str, headers: dict[str
 
 def test_reads_do_not_ask_for_encryption(server: Server, bucket: str) -> None:
     put(server, bucket, "k", {SSE: "AES256"})
-    for value in ("AES256", "cos/kms"):
-        server.send("GET", "/k", bucket=bucket, headers={SSE: value}).expect(400, "SSEHeaderNotAllowed")
-        assert server.send("HEAD", "/k", bucket=bucket, headers={SSE: value}).status == 400
+    for headers in ({SSE: "AES256"}, {SSE: "cos/kms"}, {KMS_KEY_ID: "x"}, {CONTEXT: context("{}")}):
+        server.send("GET", "/k", bucket=bucket, headers=headers).expect(400, "SSEHeaderNotAllowed")
+        assert server.send("HEAD", "/k", bucket=bucket, headers=headers).status == 400
 
 
 # --- copies --------------------------------------------------------------------------------------------
@@ -240,7 +242,7 @@ KINDS: dict[str, tuple[dict[str, str], dict[str, str], dict[str, str]]] = {
 @pytest.mark.parametrize("size", [16, 3 << 20], ids=["in a row", "in a blob"])
 @pytest.mark.parametrize("wanted", KINDS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_copies_into_every_kind(server: Server, bucket: str, kind: str, wanted: str, size: int) -> None:
+def test_c120_c122_c123_c124_c125_copies_into_every_kind(server: Server, bucket: str, kind: str, wanted: str, size: int) -> None:
     """C120 to C125, and entity tags as C162 has them; a large plain source is copied behind a 200."""
     body = LARGE[:size]
     asks, _, as_source = KINDS[kind]
@@ -260,14 +262,15 @@ def test_copies_into_every_kind(server: Server, bucket: str, kind: str, wanted: 
     assert get(server, bucket, "source", KINDS[kind][1]).body == body
 
 
-def test_a_copy_without_the_key_of_its_source(server: Server, bucket: str) -> None:
+def test_c121_a_copy_without_the_key_of_its_source(server: Server, bucket: str) -> None:
     put(server, bucket, "source", A.headers())
     for headers in ({}, B.source_headers, A.headers(), {SSE: "AES256"}):
-        copy(server, bucket, "source", "copy", headers).expect(400, "SsecDecryptHeaderInvalid")
+        for condition in ({}, {"x-cos-copy-source-If-Match": '"another"'}):
+            copy(server, bucket, "source", "copy", {**headers, **condition}).expect(400, "SsecDecryptHeaderInvalid")
     assert server.send("HEAD", "/copy", bucket=bucket).status == 404
 
 
-def test_a_copy_is_never_encrypted_as_its_source(server: Server, bucket: str) -> None:
+def test_c70_c77_a_copy_is_never_encrypted_as_its_source(server: Server, bucket: str) -> None:
     """C70, C77."""
     put(server, bucket, "source", {SSE: "AES256"})
     copied = copy(server, bucket, "source", "copy").expect(200)
@@ -289,18 +292,19 @@ def complete(server: Server, bucket: str, key: str, upload: str, etags: list[str
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_uploads(server: Server, bucket: str, kind: str) -> None:
+def test_u16_u17_u21_uploads(server: Server, bucket: str, kind: str) -> None:
     """Every answer says the encryption; parts of SSE-KMS answer the plain MD5, those of SSE-C do not."""
     asks, reads, _ = KINDS[kind]
     upload, begun = begin(server, bucket, "k", asks)
     shown = encryption_of(begun)
     half = len(LARGE) // 2
-    put(server, bucket, "source", {SSE: "AES256"}, LARGE)
+    put(server, bucket, "source", B.headers(), LARGE)
     query = {"partNumber": "1", "uploadId": upload}
     first = server.send("PUT", "/k", bucket=bucket, query=query, headers=reads, body=LARGE[:half]).expect(200)
     ranged = {"x-cos-copy-source": f"{bucket_host(bucket)}/source", "x-cos-copy-source-range": f"bytes={half}-{len(LARGE) - 1}"}
     query = {"partNumber": "2", "uploadId": upload}
-    second = server.send("PUT", "/k", bucket=bucket, query=query, headers={**reads, **ranged}).expect(200)
+    second = server.send("PUT", "/k", bucket=bucket, query=query, headers={**reads, **ranged, **B.source_headers})
+    second.expect(200)
     assert encryption_of(first) == encryption_of(second) == shown
     etags = [first.headers["ETag"], second.xml.findtext("ETag") or ""]
     assert (etags[0] == quoted_md5(LARGE[:half])) == (kind != "c")
@@ -327,6 +331,101 @@ def test_parts_that_do_not_go_with_their_upload(server: Server, bucket: str) -> 
             answer.expect(400, "InvalidArgument")
         parts = server.send("GET", "/k", bucket=bucket, query={"uploadId": upload_id}).expect(200)
         assert parts.xml.findall("Part") == []
+
+
+def test_what_sdks_say_again(server: Server, bucket: str, key_id: str) -> None:
+    """On parts and at the end of an upload, what it began with may be said once more, and nothing else."""
+    kms = {SSE: "cos/kms", KMS_KEY_ID: key_id, CONTEXT: context('{"a": "b"}')}
+    for asks, others in [
+        (kms, [{SSE: "AES256"}, {KMS_KEY_ID: "another"}]),
+        ({SSE: "AES256"}, [{SSE: "cos/kms"}, {KMS_KEY_ID: key_id}, {CONTEXT: context("{}")}]),
+        (A.headers(), [B.headers(), {SSE: "AES256"}]),
+        ({}, [A.headers(), {SSE: "AES256"}]),
+    ]:
+        upload, _ = begin(server, bucket, "k", asks)
+        query = {"partNumber": "1", "uploadId": upload}
+        part = server.send("PUT", "/k", bucket=bucket, query=query, headers=asks, body=CONTENT).expect(200)
+        body = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{part.headers['ETag']}</ETag></Part></CompleteMultipartUpload>"
+        for headers in others:
+            refused = server.send("POST", "/k", bucket=bucket, query={"uploadId": upload}, headers=headers, body=body.encode())
+            refused.expect(400, "InvalidArgument")
+            both = {**headers, **(A.headers() if asks == A.headers() and SSE in headers else {})}
+            server.send("PUT", "/k", bucket=bucket, query=query, headers=both, body=b"x").expect(400, "InvalidArgument")
+        server.send("POST", "/k", bucket=bucket, query={"uploadId": upload}, headers=asks, body=body.encode()).expect(200)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_appends(server: Server, bucket: str, kind: str) -> None:
+    """The first one decides; later ones say the same, or nothing but the customer's key."""
+    asks, reads, _ = KINDS[kind]
+
+    def append(position: int, headers: dict[str, str]) -> Answer:
+        query = {"append": "", "position": str(position)}
+        return server.send("POST", "/k", bucket=bucket, query=query, headers=headers, body=CONTENT)
+
+    first = append(0, asks).expect(200)
+    shown = encryption_of(first)
+    assert encryption_of(append(16, asks).expect(200)) == encryption_of(append(32, reads).expect(200)) == shown
+    others = [headers for name, (headers, _, _) in KINDS.items() if name not in (kind, "none")]
+    others += [{SSE: "cos/kms", KMS_KEY_ID: "another"}] + ([{}, B.headers()] if kind == "c" else [])
+    for headers in others:
+        assert append(48, headers).status == 400
+    read = get(server, bucket, "k", reads)
+    assert (read.body, encryption_of(read)) == (CONTENT * 3, shown)
+
+
+def test_a_default_does_not_change_what_is_there(server: Server, bucket: str) -> None:
+    """An empty object that is appended to at 0 is as it was."""
+    query = {"append": "", "position": "0"}
+    server.send("POST", "/k", bucket=bucket, query=query, body=b"").expect(200)
+    set_default(server, bucket, default("AES256")).expect(200)
+    assert encryption_of(server.send("POST", "/k", bucket=bucket, query=query, body=CONTENT).expect(200)) == {}
+    assert get(server, bucket, "k").body == CONTENT
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_versions_symlinks_archives(server: Server, bucket: str, kind: str) -> None:
+    """Each version has its own encryption; a symlink takes what its target takes; archives are restored as ever."""
+    asks, reads, as_source = KINDS[kind]
+    versioning = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+    server.send("PUT", bucket=bucket, query={"versioning": ""}, body=versioning).expect(200)
+    old = put(server, bucket, "k", asks, CONTENT).headers["x-cos-version-id"]
+    put(server, bucket, "k", {SSE: "AES256"}, b"newer")
+    named = server.send("GET", "/k", bucket=bucket, query={"versionId": old}, headers=reads).expect(200)
+    assert named.body == CONTENT
+    source = {"x-cos-copy-source": f"{bucket_host(bucket)}/k?versionId={old}"}
+    server.send("PUT", "/k", bucket=bucket, headers={**source, **as_source, **asks}).expect(200)
+    assert get(server, bucket, "k", reads).body == CONTENT
+    server.send("PUT", "/link", bucket=bucket, query={"symlink": ""}, headers={"x-cos-symlink-target": "k"}).expect(200)
+    assert get(server, bucket, "link", reads).body == CONTENT
+    if kind == "c":
+        server.send("GET", "/link", bucket=bucket).expect(400, "SsecDecryptHeaderInvalid")
+    put(server, bucket, "cold", {**asks, "x-cos-storage-class": "ARCHIVE"})
+    restore = b"<RestoreRequest><Days>1</Days></RestoreRequest>"
+    server.send("POST", "/cold", bucket=bucket, query={"restore": ""}, headers=reads, body=restore).expect(202)
+    assert get(server, bucket, "cold", reads).body == CONTENT
+
+
+# --- forms ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_forms(server: Server, make_bucket: Callable[..., str], kind: str) -> None:
+    """The fields are the headers of a PUT; a header beside the form would be ignored, and is refused."""
+    bucket = make_bucket(ACL="public-read-write")
+    asks, reads, _ = KINDS[kind]
+    fields: list[tuple[str, Any]] = [("key", "k"), ("success_action_status", "201"), *asks.items()]
+    headers, body = form([*fields, ("file", ("f", CONTENT))])
+    answer = server.send("POST", bucket=bucket, headers=headers, body=body, auth=None).expect(201)
+    read = get(server, bucket, "k", reads)
+    assert read.body == CONTENT
+    assert encryption_of(read) == encryption_of(answer)
+    assert (kind == "none") == (encryption_of(answer) == {})
+    if asks:
+        headers, body = form([("key", "beside"), ("file", ("f", CONTENT))])
+        refused = server.send("POST", bucket=bucket, headers={**headers, **asks}, body=body, auth=None)
+        refused.expect(400, "InvalidArgument")
+        assert server.send("HEAD", "/beside", bucket=bucket).status == 404
 
 
 # --- the default of a bucket ---------------------------------------------------------------------------
@@ -367,7 +466,11 @@ def test_the_default_of_a_bucket(server: Server, bucket: str, key_id: str) -> No
         server.send("DELETE", "/grown", bucket=bucket).expect(204)
         grown = server.send("POST", "/grown", bucket=bucket, query=position, body=CONTENT).expect(200)
         assert encryption_of(grown) == shown
-        for key in ("put", "copy", "parts", "grown"):
+        server.send("PUT", bucket=bucket, query={"acl": ""}, headers={"x-cos-acl": "public-read-write"}).expect(200)
+        headers, sent = form([("key", "form"), ("file", ("f", CONTENT))])
+        posted = server.send("POST", bucket=bucket, headers=headers, body=sent, auth=None).expect(204)
+        assert encryption_of(posted) == shown
+        for key in ("put", "copy", "parts", "grown", "form"):
             read = get(server, bucket, key)
             assert (read.body, encryption_of(read)) == (CONTENT, shown)
         other = {SSE: "AES256"} if algorithm == "KMS" else {SSE: "cos/kms"}

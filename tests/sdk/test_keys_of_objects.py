@@ -4,6 +4,7 @@ nothing which tells is on a disk."""
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import resource
 import signal
@@ -195,28 +196,70 @@ def test_an_engine_that_refuses(vault: Vault, tmp_path: Path, fault: tuple[int, 
         assert read(server, bucket, "k") == CONTENT
 
 
-def test_an_engine_that_is_slow_or_away(vault: Vault, tmp_path: Path) -> None:
-    """503 in its time, nothing written, and others are served meanwhile, however many wait."""
-    with with_vault(tmp_path, vault, COSINE_KMS_TIME="2") as server:
+def test_an_engine_that_hangs_keeps_nobody_waiting(vault: Vault, tmp_path: Path) -> None:
+    """Many wait for it, and others are served meanwhile: they would wait for ever otherwise."""
+    with with_vault(tmp_path, vault, COSINE_KMS_TIME="600") as server:
         bucket = make_bucket(server)
         put(server, bucket, "k", kms("my-key")).expect(200)
         put(server, bucket, "plain", {}).expect(200)
-        vault.delay = 60.0
+        vault.hold()
         waiting = []
-        for _ in range(32):
+        for _ in range(64):
             sock = server.connect()
             sock.sendall(server.head_bytes("GET", "/k", host=bucket_host(bucket)))
             waiting.append(sock)
-        settled(lambda: server.send("GET", "/plain", bucket=bucket).body == CONTENT, 1.5)
-        for sock in waiting:
-            read_answer(sock).expect(503, "ServiceUnavailable")
-            sock.close()
-        put(server, bucket, "new", kms("my-key")).expect(503, "ServiceUnavailable")
-        assert server.send("HEAD", "/new", bucket=bucket).status == 404
-        vault.__exit__(None, None, None)
-        server.send("GET", "/k", bucket=bucket).expect(503, "ServiceUnavailable")
-        put(server, bucket, "new", kms("my-key")).expect(503, "ServiceUnavailable")
+        settled(lambda: vault.held == 64)
         assert read(server, bucket, "plain") == CONTENT
+        put(server, bucket, "cos", {SSE: "AES256"}).expect(200)
+        assert vault.held == 64
+        vault.let_go()
+        for sock in waiting:
+            assert read_answer(sock).expect(200).body == CONTENT
+            sock.close()
+
+
+def test_an_engine_that_is_slow_or_away(vault: Vault, tmp_path: Path) -> None:
+    """503, and nothing is written."""
+    with with_vault(tmp_path, vault) as server:
+        bucket = make_bucket(server)
+        put(server, bucket, "k", kms("my-key")).expect(200)
+        vault.hold()
+        for _ in range(2):
+            server.send("GET", "/k", bucket=bucket).expect(503, "ServiceUnavailable")
+            put(server, bucket, "new", kms("my-key")).expect(503, "ServiceUnavailable")
+            copy(server, bucket, "k", "new", {}).expect(503, "ServiceUnavailable")
+            assert server.send("HEAD", "/new", bucket=bucket).status == 404
+            vault.__exit__(None, None, None)
+
+
+def test_a_token_that_cannot_be_had(vault: Vault, tmp_path: Path) -> None:
+    """No file, or one that nobody writes to: others are served, and the request ends in its time."""
+    with with_vault(tmp_path, vault) as server:
+        bucket = make_bucket(server)
+        token = tmp_path / "token"
+        token.unlink()
+        put(server, bucket, "new", kms("my-key")).expect(500, "KmsInternalException")
+        os.mkfifo(token)
+        put(server, bucket, "new", kms("my-key")).expect(503, "ServiceUnavailable")
+        put(server, bucket, "plain", {}).expect(200)
+        # Whoever still waits for it reads an end.
+        os.close(os.open(token, os.O_RDWR))
+
+
+def test_accounts_have_keys_of_their_own_in_the_engine(vault: Vault, tmp_path: Path) -> None:
+    vault.add("1250000088-my-key")
+    with with_vault(tmp_path, vault) as server:
+        who = Who.of(server.admin("account", "add", "--appid", 1250000088, "--uin", 100000000088))
+        bucket = f"{unique_bucket().rsplit('-', 1)[0]}-1250000088"
+        server.send("PUT", bucket=bucket, who=who).expect(200)
+
+        def theirs(headers: dict[str, str]) -> Answer:
+            return server.send("PUT", "/k", bucket=bucket, who=who, headers=headers, body=CONTENT)
+
+        theirs(kms("my-key")).expect(400, "KmsKeyNotExist")
+        assert theirs({SSE: "cos/kms"}).expect(200).headers[KMS_KEY_ID] == "1250000088-my-key"
+        assert server.send("GET", "/k", bucket=bucket, who=who).expect(200).body == CONTENT
+        assert server.try_admin("kms", "key", "add").returncode != 0, "nothing would use it"
 
 
 def test_objects_of_the_built_in_keys_open_beside_an_engine(vault: Vault, tmp_path: Path) -> None:
@@ -234,6 +277,22 @@ def test_objects_of_the_built_in_keys_open_beside_an_engine(vault: Vault, tmp_pa
 
 
 # --- the master key ------------------------------------------------------------------------------------
+
+
+def test_a_store_whose_commits_are_not_durable_keeps_former_keys(tmp_path: Path) -> None:
+    """A power cut may bring back what was sealed under them."""
+    data = tmp_path / "data"
+    with start(data, COSINE_DURABILITY="os") as server:
+        bucket = make_bucket(server)
+        put(server, bucket, "kms", {SSE: "cos/kms"}).expect(200)
+        for count in (2, 3):
+            server.admin("kms", "master", "rotate")
+            settled(lambda: not server.admin("kms", "master", "status")["running"])
+            assert server.admin("kms", "master", "status")["keys"] == count
+            assert len((data / "master-key").read_text().split()) == count
+    with start(data) as server:
+        settled(lambda: len((data / "master-key").read_text().split()) == 1)
+        assert read(server, bucket, "kms") == CONTENT
 
 
 def hex_key(seed: str) -> str:
@@ -265,6 +324,9 @@ def test_the_master_key_of_a_data_directory(tmp_path: Path) -> None:
         assert read(server, bucket, "kms") == read(server, bucket, "cos") == CONTENT
     with start(data) as server:
         assert read(server, bucket, "kms") == read(server, bucket, "cos") == CONTENT
+    file.unlink()
+    missing = run_cosine(*serve_arguments(data), cwd=tmp_path, env=KEYS)
+    assert "master-key is missing" in missing.stderr and not file.exists()
     file.write_text(old)
     refused = run_cosine(*serve_arguments(data), cwd=tmp_path, env=KEYS)
     assert refused.returncode == 1
@@ -294,7 +356,9 @@ def test_a_master_key_that_is_replaced_by_its_owner(tmp_path: Path) -> None:
         assert read(server, bucket, "kms") == CONTENT
     refused = run_cosine(*serve_arguments(data), cwd=tmp_path, env={**KEYS, "COSINE_MASTER_KEY": one})
     assert "the master key is not the one" in refused.stderr
-    for wrong in ({"COSINE_MASTER_KEY": "00"}, {"COSINE_MASTER_KEY_COMMAND": "false"}):
+    both = {"COSINE_MASTER_KEY": two, "COSINE_MASTER_KEY_FILE": str(file)}
+    alone = {"COSINE_KMS_DEFAULT_KEY": "key"}
+    for wrong in ({"COSINE_MASTER_KEY": "00"}, {"COSINE_MASTER_KEY_COMMAND": "false"}, both, alone):
         refused = run_cosine(*serve_arguments(data), cwd=tmp_path, env={**KEYS, **wrong})
         assert refused.returncode != 0 and one not in refused.stderr
 
@@ -368,11 +432,12 @@ def test_nothing_that_tells_is_on_a_disk(tmp_path: Path) -> None:
     its most talkative, not in a core file, since there is none."""
     data = tmp_path / "data"
     # The server would leave one where it may.
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
     env = {"COSINE_LOG": "trace", "COSINE_AUDIT": str(tmp_path / "audit"), "COSINE_ENCRYPT_AT_REST": "true"}
     needles: dict[str, bytes] = {"the marker": MARKER}
     server = start(data, **env)
+    resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
     bucket = make_bucket(server)
     kinds = [({SSE: "AES256"}, {}, {}), (kms_of(server), {}, {}), (A.headers(), A.headers(), A.source_headers), ({}, {}, {})]
     for n, (asks, reads, as_source) in enumerate(kinds):
@@ -395,7 +460,8 @@ def test_nothing_that_tells_is_on_a_disk(tmp_path: Path) -> None:
     put(server, bucket, "wrong", wrong).expect(400, "InvalidArgument")
     read_wrong = server.send("GET", "/2-600", bucket=bucket, headers=B.headers())
     read_wrong.expect(400, "SsecDecryptHeaderInvalid")
-    for name, secret in [("A", A.raw), ("B", B.raw), ("the root's", SECRET_KEY.encode())]:
+    master = bytes.fromhex((data / "master-key").read_text().strip())
+    for name, secret in [("A", A.raw), ("B", B.raw), ("the root's", SECRET_KEY.encode()), ("the master", master)]:
         for how, text in spellings(secret).items():
             needles[f"key {name}, {how}"] = text
     limits = Path(f"/proc/{server.process.pid}/limits").read_text()
@@ -407,6 +473,7 @@ def test_nothing_that_tells_is_on_a_disk(tmp_path: Path) -> None:
     places = {str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert not [path for path in places if "core" in Path(path).name]
     places["the log"] = log + server.log().encode()
+    del places[str(data / "master-key")]
     assert len(places) > 10 and len(places["the log"]) > 1000
     for what, needle in needles.items():
         found = [place for place, content in places.items() if needle in content]

@@ -32,16 +32,7 @@ ROWS = {
     "Upload Part - Copy": "U01-U28",
 }
 
-NO_ENCRYPTION = "encryption is not built; test_copy_with_an_unbuilt_header: a header that asks for it is refused"
-
-WITHOUT = {
-    "C120": NO_ENCRYPTION,
-    "C121": NO_ENCRYPTION,
-    "C122": NO_ENCRYPTION,
-    "C123": NO_ENCRYPTION,
-    "C124": NO_ENCRYPTION,
-    "C125": NO_ENCRYPTION,
-}
+WITHOUT: dict[str, str] = {}
 
 PYTHON = re.compile(r"^\s*(?:async )?def (test_\w+)", re.MULTILINE)
 # An attribute that makes a test, others, and the function: not every function, since `read_u16_be` is about no row.

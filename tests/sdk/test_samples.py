@@ -255,6 +255,8 @@ def test_c171_sample_7(server: Server, bucket: str, make_bucket: Callable[..., s
     assert len(etags) == 1
     assert get(server, bucket, two) == CONTENT
     server.send("GET", f"/{COPY}", bucket=bucket, headers=one).expect(400, "SsecDecryptHeaderInvalid")
+    seen = server.send("HEAD", f"/{COPY}", bucket=bucket, headers=two).expect(200)
+    assert f"{CUSTOMER}key-MD5" in seen.headers.keys(), "spelt as the page has it"
     source = server.send("GET", "/example.jpg", bucket=origin, region=OTHER_REGION, headers=one).expect(200)
     assert source.body == CONTENT
 

@@ -23,9 +23,11 @@ class Vault:
         self.keys: dict[str, bytes] = {}
         self.asked: list[tuple[str, str]] = []
         self.fault: tuple[int, str] | None = None
-        self.delay = 0.0
+        self.held = 0
         self.namespace = ""
-        self._stop = threading.Event()
+        self._free = threading.Event()
+        self._free.set()
+        self._count = threading.Lock()
         vault = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -53,15 +55,25 @@ class Vault:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._stop.set()
+        self.let_go()
         self.server.shutdown()
         self.server.server_close()
+
+    def hold(self) -> None:
+        """From now on, nothing is answered."""
+        self._free.clear()
+
+    def let_go(self) -> None:
+        self._free.set()
 
     def add(self, name: str) -> None:
         self.keys[name] = os.urandom(32)
 
     def answer(self, request: BaseHTTPRequestHandler, body: dict[str, str]) -> None:
-        self._stop.wait(self.delay)
+        if not self._free.is_set():
+            with self._count:
+                self.held += 1
+            self._free.wait()
         status, document = self.judge(request, body)
         text = json.dumps(document).encode()
         try:

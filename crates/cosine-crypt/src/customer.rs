@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aws_lc_rs::hmac;
 use md5::{Digest, Md5};
 
-use crate::{KEY_BYTES, Key};
+use crate::Key;
 
 /// A customer's key. Clones are the same key.
 #[derive(Clone)]
@@ -32,11 +32,11 @@ impl CustomerKey {
     /// # Errors
     /// [`CustomerKeyError`].
     pub fn new(bytes: &[u8], md5: [u8; 16]) -> Result<Self, CustomerKeyError> {
-        let bytes: [u8; KEY_BYTES] = bytes.try_into().map_err(|_| CustomerKeyError::Length)?;
+        let key = Key::from_slice(bytes).ok_or(CustomerKeyError::Length)?;
         if <[u8; 16]>::from(Md5::digest(bytes)) != md5 {
             return Err(CustomerKeyError::Md5);
         }
-        Ok(Self { key: Arc::new(Key::new(bytes)), md5 })
+        Ok(Self { key: Arc::new(key), md5 })
     }
 
     /// MD5 of the key, by which its owner knows it. Never stored in clear.

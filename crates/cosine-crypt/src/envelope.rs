@@ -5,6 +5,7 @@
 //! no byte is sealed anew. An envelope is bound to its place: it does not open for another content key,
 //! in another bucket, or under another object key.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::kms::{KeyManagement, KeyUse, KmsError, Provider};
 use crate::{CustomerKey, Key, SealError};
 
 /// How an object is to be encrypted, as a client asks for it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub enum Encryption {
     /// Not at all, as far as the client is concerned.
     #[default]
@@ -29,6 +30,20 @@ pub enum Encryption {
     },
     /// Under a key of the customer's: SSE-C.
     Customer(CustomerKey),
+}
+
+impl fmt::Debug for Encryption {
+    /// Without the context, which is never shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Cos => f.write_str("Cos"),
+            Self::Kms { key_id, .. } => {
+                f.debug_struct("Kms").field("key_id", key_id).finish_non_exhaustive()
+            }
+            Self::Customer(_) => f.write_str("Customer(..)"),
+        }
+    }
 }
 
 /// A content key, sealed.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use zeroize::{Zeroize, Zeroizing};
@@ -28,26 +29,32 @@ pub enum SealError {
 }
 
 /// A secret key. It never shows in debug output, and is wiped when it is dropped.
-pub struct Key([u8; KEY_BYTES]);
+pub struct Key(Box<[u8; KEY_BYTES]>);
 
 impl Key {
-    /// The key of these bytes.
-    pub fn new(mut bytes: [u8; KEY_BYTES]) -> Self {
-        let key = Self(bytes);
-        bytes.zeroize();
+    /// The key of these bytes. They are copied once, to where they will be wiped; those that were given are
+    /// their owner's to wipe.
+    pub fn new(bytes: &[u8; KEY_BYTES]) -> Self {
+        let mut key = Self::unset();
+        key.0.copy_from_slice(bytes);
         key
+    }
+
+    /// The key of these bytes, if they are as many as a key has.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.first_chunk().filter(|key| key.len() == bytes.len()).map(Self::new)
     }
 
     /// The key that is written in so many hex digits, if it is one.
     pub fn from_hex(text: &str) -> Option<Self> {
-        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         if text.len() != 2 * KEY_BYTES || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
         }
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let mut key = Self::unset();
+        for (byte, pair) in key.0.iter_mut().zip(text.as_bytes().chunks(2)) {
             *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
         }
-        Some(Self(*bytes))
+        Some(key)
     }
 
     /// A new key.
@@ -55,14 +62,19 @@ impl Key {
     /// # Errors
     /// [`SealError::NoRandom`].
     pub fn random() -> Result<Self, SealError> {
-        let mut bytes = [0; KEY_BYTES];
-        SystemRandom::new().fill(&mut bytes).map_err(|_| SealError::NoRandom)?;
-        Ok(Self::new(bytes))
+        let mut key = Self::unset();
+        SystemRandom::new().fill(&mut *key.0).map_err(|_| SealError::NoRandom)?;
+        Ok(key)
     }
 
-    /// The bytes, for whoever keeps the key.
-    pub fn bytes(&self) -> Zeroizing<[u8; KEY_BYTES]> {
-        Zeroizing::new(self.0)
+    /// On the heap, where it stays when it is handed on: what is moved leaves its bytes behind.
+    fn unset() -> Self {
+        Self(Box::new([0; KEY_BYTES]))
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8; KEY_BYTES] {
+        &self.0
     }
 
     /// Seals a value for a purpose: what is sealed for one cannot be opened for another.
@@ -80,7 +92,7 @@ impl Key {
     /// # Errors
     /// [`SealError::NoRandom`].
     pub fn seal_key(&self, purpose: &[u8], key: &Self) -> Result<Vec<u8>, SealError> {
-        self.seal(purpose, &key.0)
+        self.seal(purpose, &*key.0)
     }
 
     /// Opens a key that was sealed for this purpose.
@@ -88,9 +100,26 @@ impl Key {
     /// # Errors
     /// [`SealError::Unsealable`].
     pub fn open_key(&self, purpose: &[u8], sealed: &[u8]) -> Result<Self, SealError> {
-        let bytes = self.open(purpose, sealed)?;
-        let bytes = bytes.as_slice().try_into().map_err(|_| SealError::Unsealable)?;
-        Ok(Self(bytes))
+        Self::from_slice(&self.open(purpose, sealed)?).ok_or(SealError::Unsealable)
+    }
+
+    /// Seals a key for a purpose for which no other key is ever sealed under this one: what stands for the
+    /// random bytes follows from the purpose, and need not be kept. So the same is sealed as the same.
+    ///
+    /// # Errors
+    /// [`SealError::Unsealable`], if the cipher refuses: it never does.
+    pub fn seal_only_key(&self, purpose: &[u8], key: &Self) -> Result<Vec<u8>, SealError> {
+        let mut sealed = self.seal_with(only_salt(purpose), purpose, &*key.0)?;
+        Ok(sealed.split_off(1 + SALT_BYTES))
+    }
+
+    /// Opens a key that was sealed so.
+    ///
+    /// # Errors
+    /// [`SealError::Unsealable`].
+    pub fn open_only_key(&self, purpose: &[u8], sealed: &[u8]) -> Result<Self, SealError> {
+        let whole = [&[FORM], &only_salt(purpose)[..], sealed].concat();
+        self.open_key(purpose, &whole)
     }
 
     fn seal_with(
@@ -135,7 +164,7 @@ impl Key {
         purpose: &[u8],
     ) -> Result<LessSafeKey, SealError> {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
-        let secret = Salt::new(HKDF_SHA256, salt).extract(&self.0);
+        let secret = Salt::new(HKDF_SHA256, salt).extract(&*self.0);
         secret
             .expand(&[purpose], Length)
             .and_then(|expanded| expanded.fill(bytes.as_mut_slice()))
@@ -147,6 +176,13 @@ impl Key {
     pub(crate) fn cipher(&self) -> Result<LessSafeKey, SealError> {
         cipher(&self.0)
     }
+}
+
+/// What stands for the random bytes of what is sealed once for a purpose.
+fn only_salt(purpose: &[u8]) -> [u8; SALT_BYTES] {
+    let mut salt = [0; SALT_BYTES];
+    salt.iter_mut().zip(digest(&SHA256, purpose).as_ref()).for_each(|(to, from)| *to = *from);
+    salt
 }
 
 fn cipher(bytes: &[u8; KEY_BYTES]) -> Result<LessSafeKey, SealError> {
@@ -190,11 +226,11 @@ mod tests {
         fn what_is_sealed_opens_and_nothing_else_does(
             plain in any::<Vec<u8>>(), flip in any::<proptest::sample::Index>(), bit in 0..8u8,
         ) {
-            let key = Key::new([7; KEY_BYTES]);
+            let key = Key::new(&[7; KEY_BYTES]);
             let sealed = key.seal(b"purpose", &plain).unwrap();
             prop_assert_eq!(&**key.open(b"purpose", &sealed).unwrap(), &plain);
             prop_assert!(key.open(b"another", &sealed).is_err());
-            prop_assert!(Key::new([8; KEY_BYTES]).open(b"purpose", &sealed).is_err());
+            prop_assert!(Key::new(&[8; KEY_BYTES]).open(b"purpose", &sealed).is_err());
             let mut changed = sealed.clone();
             changed[flip.index(sealed.len())] ^= 1 << bit;
             prop_assert!(key.open(b"purpose", &changed).is_err());
@@ -203,10 +239,24 @@ mod tests {
         }
     }
 
-    /// The vector of `docs/format.md`.
+    /// One for each purpose, and the same each time; opens for its purpose alone.
+    #[test]
+    fn a_key_that_is_sealed_once_for_a_purpose() {
+        let (key, below) = (Key::new(&[7; KEY_BYTES]), Key::new(&[9; KEY_BYTES]));
+        let sealed = key.seal_only_key(b"purpose", &below).unwrap();
+        assert_eq!(sealed.len(), KEY_BYTES + TAG_BYTES);
+        assert_eq!(key.seal_only_key(b"purpose", &below).unwrap(), sealed);
+        assert_eq!(key.open_only_key(b"purpose", &sealed).unwrap().bytes(), &[9; KEY_BYTES]);
+        assert!(key.open_only_key(b"another", &sealed).is_err());
+        assert!(below.open_only_key(b"purpose", &sealed).is_err());
+        assert!(key.open_only_key(b"purpose", &sealed[1..]).is_err());
+        assert_ne!(key.seal_only_key(b"another", &below).unwrap(), sealed);
+    }
+
+    /// The vectors of `docs/format.md`.
     #[test]
     fn the_form_stays() {
-        let key = Key::new(std::array::from_fn(|n| n as u8));
+        let key = Key::new(&std::array::from_fn(|n| n as u8));
         let sealed = key.seal_with([0xaa; SALT_BYTES], b"test", b"secret").unwrap();
         let hex: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(

@@ -8,11 +8,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use zeroize::Zeroizing;
 
-use crate::{Key, SealError};
+use crate::{KEY_BYTES, Key, SealError};
 
 /// The master keys of a store, the current one first.
 pub struct MasterKeys {
-    keys: RwLock<Arc<[Key]>>,
+    keys: RwLock<Arc<[Arc<Key>]>>,
 }
 
 impl fmt::Debug for MasterKeys {
@@ -24,8 +24,8 @@ impl fmt::Debug for MasterKeys {
 impl MasterKeys {
     /// A current key, and those before it.
     pub fn new(current: Key, former: Vec<Key>) -> Self {
-        let keys: Vec<Key> = std::iter::once(current).chain(former).collect();
-        Self { keys: RwLock::new(keys.into()) }
+        let keys = std::iter::once(current).chain(former).map(Arc::new);
+        Self { keys: RwLock::new(keys.collect()) }
     }
 
     /// Keys in hex, apart by white space, the current one first; `None` if they are not that, or none.
@@ -41,20 +41,23 @@ impl MasterKeys {
     /// # Errors
     /// [`SealError::NoRandom`].
     pub fn with_new(&self) -> Result<Self, SealError> {
-        let former = self.keys().iter().map(|key| Key::new(*key.bytes())).collect();
-        Ok(Self::new(Key::random()?, former))
+        let new = Arc::new(Key::random()?);
+        let former = self.keys();
+        let keys = std::iter::once(new).chain(former.iter().cloned()).collect();
+        Ok(Self { keys: RwLock::new(keys) })
     }
 
     /// The current one alone.
     pub fn current(&self) -> Self {
-        let keys = self.keys().iter().take(1).map(|key| Key::new(*key.bytes())).collect();
-        Self { keys: RwLock::new(keys) }
+        Self { keys: RwLock::new(self.keys().iter().take(1).cloned().collect()) }
     }
 
     /// As [`parse`](Self::parse) reads them, for whoever keeps them.
     pub fn text(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::new());
-        for key in self.keys().iter() {
+        let keys = self.keys();
+        // Of its full size at once: what grows leaves copies behind.
+        let mut text = Zeroizing::new(String::with_capacity(keys.len() * (2 * KEY_BYTES + 1)));
+        for key in keys.iter() {
             for byte in key.bytes().iter() {
                 let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
                 text.extend([digit(byte >> 4), digit(byte & 15)]);
@@ -75,7 +78,7 @@ impl MasterKeys {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = by;
     }
 
-    fn keys(&self) -> Arc<[Key]> {
+    fn keys(&self) -> Arc<[Arc<Key>]> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -122,7 +125,7 @@ mod tests {
         let old = MasterKeys::parse(&text("0a")).unwrap();
         let both = MasterKeys::parse(&format!("{}\n{}\n", text("0b"), text("0a"))).unwrap();
         let new = MasterKeys::parse(&text("0b")).unwrap();
-        let sealed = old.seal_key(b"p", &Key::new([5; 32])).unwrap();
+        let sealed = old.seal_key(b"p", &Key::new(&[5; 32])).unwrap();
         assert!(new.open_key(b"p", &sealed).is_err());
         assert_eq!(*both.open_key(b"p", &sealed).unwrap().bytes(), [5; 32]);
         assert_eq!(old.rewrap(b"p", &sealed).unwrap(), None);

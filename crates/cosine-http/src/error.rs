@@ -52,6 +52,9 @@ pub fn store_error(error: Error) -> ApiError {
             Code::InvalidArgument,
             "The part does not come with the customer key that the upload began with.",
         ),
+        Error::OtherEncryption => {
+            ApiError::new(Code::InvalidArgument, "The object is encrypted in another way.")
+        }
         Error::NoSuchKmsKey => Code::KmsKeyNotExist.into(),
         Error::KmsKeyState => Code::KmsKeyDisabled.into(),
         Error::Frozen => Code::SlowDown.into(),

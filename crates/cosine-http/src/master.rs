@@ -27,6 +27,8 @@ pub struct Master {
     keys: Arc<MasterKeys>,
     /// `None` where the operator keeps it.
     keeper: Option<Box<dyn KeepMaster>>,
+    /// Whether what is committed is on the disk: only then may a former key go.
+    durable: bool,
     progress: Mutex<Progress>,
     /// Told when there is something to do.
     wake: Notify,
@@ -39,9 +41,10 @@ struct Progress {
 }
 
 impl Master {
-    /// These keys, and who keeps them.
-    pub fn new(keys: Arc<MasterKeys>, keeper: Option<Box<dyn KeepMaster>>) -> Self {
-        Self { keys, keeper, progress: Mutex::default(), wake: Notify::new() }
+    /// These keys, and who keeps them. In a store whose commits are not `durable`, former keys stay: a
+    /// power cut may bring back what was sealed under them.
+    pub fn new(keys: Arc<MasterKeys>, keeper: Option<Box<dyn KeepMaster>>, durable: bool) -> Self {
+        Self { keys, keeper, durable, progress: Mutex::default(), wake: Notify::new() }
     }
 
     /// The keys.
@@ -60,7 +63,7 @@ impl Master {
             return Err(io::Error::new(io::ErrorKind::Unsupported, why));
         };
         let mut progress = self.progress();
-        if self.keys.count() > 1 {
+        if progress.running {
             let why = "the last one is still being replaced";
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
         }
@@ -88,6 +91,7 @@ impl Master {
     /// Seals anew what is sealed under a former key, at the start and whenever there is a new one; for ever.
     pub async fn run(&self, store: Store) {
         loop {
+            self.progress().running = self.keys.count() > 1;
             while self.keys.count() > 1 {
                 match self.rewrap(&store).await {
                     Ok(true) => break,
@@ -114,6 +118,9 @@ impl Master {
             return Ok(false);
         }
         match &self.keeper {
+            Some(_) if !self.durable => {
+                tracing::info!("durability is os: the former master keys stay in their file");
+            }
             Some(keeper) => {
                 let current = self.keys.current();
                 keeper.keep(&current).map_err(|error| Error::System(error.to_string()))?;

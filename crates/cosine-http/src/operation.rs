@@ -6,6 +6,7 @@ use http::{HeaderMap, Method};
 
 use cosine_access::{AclNeed, Action};
 use cosine_wire::Code;
+use cosine_wire::header::name;
 use cosine_wire::query::Query;
 
 /// What a request is addressed to.
@@ -78,7 +79,7 @@ fn is_common_param(name: &str) -> bool {
 }
 
 /// Headers that belong to no operation.
-const COMMON_HEADERS: [&str; 2] = ["x-cos-sdk-retry", "x-cos-security-token"];
+const COMMON_HEADERS: [&str; 2] = [name::SDK_RETRY, name::SECURITY_TOKEN];
 
 impl Row {
     fn matches(&self, method: &Method, scope: Scope, request: &Ask<'_>) -> bool {
@@ -263,10 +264,10 @@ operations! {
     UploadPartCopy PUT Object [Query "uploadId", Header "x-cos-copy-source"] ["partNumber"] [
         "x-cos-copy-source-range" "x-cos-copy-source-if-match" "x-cos-copy-source-if-none-match"
         "x-cos-copy-source-if-modified-since" "x-cos-copy-source-if-unmodified-since"
-        "x-cos-server-side-encryption" "x-cos-server-side-encryption-customer-*"
+        "x-cos-server-side-encryption" "x-cos-server-side-encryption-*"
         "x-cos-copy-source-server-side-encryption-customer-*"
     ] ["UploadPartCopy" "PutObject"] BucketWrite "PutObject" Built;
-    UploadPart PUT Object [Query "uploadId"] ["partNumber"] ["x-cos-server-side-encryption" "x-cos-server-side-encryption-customer-*"] ["UploadPart"] BucketWrite "PutObject" Built;
+    UploadPart PUT Object [Query "uploadId"] ["partNumber"] ["x-cos-server-side-encryption" "x-cos-server-side-encryption-*"] ["UploadPart"] BucketWrite "PutObject" Built;
     InitiateMultipartUpload POST Object [Query "uploads"] [] ["x-cos-tagging" "x-cos-storage-class" "x-cos-acl" "x-cos-grant-*" "x-cos-forbid-overwrite" "x-cos-meta-*" "x-cos-server-side-encryption" "x-cos-server-side-encryption-*"] ["InitiateMultipartUpload"] BucketWrite "PutObject" Built;
     CompleteMultipartUpload POST Object [Query "uploadId"] [] ["x-cos-forbid-overwrite" "x-cos-meta-*" "x-cos-server-side-encryption" "x-cos-server-side-encryption-*"] ["CompleteMultipartUpload"] BucketWrite "PutObject" Built;
     AbortMultipartUpload DELETE Object [Query "uploadId"] [] [] ["AbortMultipartUpload"] BucketWrite "AbortMultipartUpload" Built;

@@ -61,6 +61,11 @@ impl Remote {
         Self { region, server, keys }
     }
 
+    /// Whether it is asked over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.server.endpoint().scheme_str() == Some("https")
+    }
+
     /// Opens an object, or a range of it, as the other deployment writes ranges.
     ///
     /// # Errors

@@ -346,11 +346,9 @@ fn refuse_unknown(row: &Row, head: &Head) -> Result<(), ApiError> {
         if header.starts_with("x-amz-") || (!is_read && REFUSED_ON_WRITE.contains(&header)) {
             return Err(not_implemented(header));
         }
-        if is_read && header == "x-cos-server-side-encryption" {
-            return Err(ApiError::new(
-                Code::SSEHeaderNotAllowed,
-                "x-cos-server-side-encryption does not go with a read.",
-            ));
+        if is_read && [name::SSE, name::SSE_KMS_KEY_ID, name::SSE_CONTEXT].contains(&header) {
+            let message = format!("{header} does not go with a read.");
+            return Err(ApiError::new(Code::SSEHeaderNotAllowed, message));
         }
         let asks_on_read =
             header.starts_with("x-cos-server-side-encryption") || header == "x-cos-traffic-limit";

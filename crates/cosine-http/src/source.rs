@@ -86,6 +86,9 @@ impl Source {
             about,
         };
         let found = api.readable_object(request, &wanted).await?;
+        let (place, customer) = ((&found.bucket, &found.key), self.customer_key.as_ref());
+        let checked = api.store.check_customer_key(place, &found.version, customer).await;
+        checked.map_err(store_error)?;
         let etag = api.store.sums(&found.version).map_err(store_error)?.etag.to_string();
         self.require(Facts { etag: &etag, last_modified: found.version.last_modified() })?;
         let tags = api.sees_tags(request, &found, about);
@@ -117,6 +120,11 @@ impl Source {
         let id = self.id.map(show_version_id);
         let about = About::CopySource(id.as_deref());
         api.permit_beyond(request, GET_OBJECT, (owner, region, &name), about).await?;
+        if self.customer_key.is_some() && api.settings.customer_keys_need_tls && !remote.is_secure()
+        {
+            let message = "A customer key is sent over HTTPS alone, to other regions too.";
+            return Err(ApiError::new(Code::InvalidRequest, message));
+        }
         Ok(Some(remote))
     }
 

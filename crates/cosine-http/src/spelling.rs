@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncWriteExt;
 
 /// Every name that we send and that COS does not write in lower case.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "Accept-Ranges",
     "Allow",
     "Cache-Control",
@@ -37,6 +37,7 @@ const NAMES: [&str; 18] = [
     "Server",
     "Transfer-Encoding",
     "Vary",
+    "x-cos-server-side-encryption-customer-key-MD5",
 ];
 
 /// The extensions that make hyper spell a response's headers as COS does.

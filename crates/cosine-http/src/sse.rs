@@ -22,7 +22,7 @@ const COS_KMS: &str = "cos/kms";
 /// An encryption context, as JSON, has at most this many bytes.
 const CONTEXT_BYTES_MAX: usize = 4096;
 /// Ids of keys have at most this many.
-const KEY_ID_BYTES_MAX: usize = 256;
+pub const KEY_ID_BYTES_MAX: usize = 256;
 
 fn invalid(message: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {
     ApiError::new(Code::InvalidArgument, message)
@@ -142,17 +142,18 @@ fn encryption_context(value: Option<&str>) -> Result<Vec<u8>, ApiError> {
 /// # Errors
 /// 400 `InvalidArgument`.
 pub fn require_same(request: &Request, shown: Shown<'_>) -> Result<(), ApiError> {
-    let expected = match shown {
-        Shown::Cos => AES256,
-        Shown::Kms(_) => COS_KMS,
-        Shown::Nothing | Shown::Customer => "",
+    let (kind, key_id) = match shown {
+        Shown::Cos => (AES256, None),
+        Shown::Kms(key_id) => (COS_KMS, Some(key_id)),
+        Shown::Nothing | Shown::Customer => ("", None),
     };
-    match request.header(name::SSE)? {
-        Some(value) if value != expected => {
-            Err(invalid("The upload began with another encryption."))
-        }
-        _ => Ok(()),
-    }
+    let said_kind = request.header(name::SSE)?;
+    let said_key = request.header(name::SSE_KMS_KEY_ID)?;
+    let said_context = request.header(name::SSE_CONTEXT)?;
+    let same = said_kind.is_none_or(|said| said == kind)
+        && said_key.is_none_or(|said| Some(said) == key_id)
+        && (said_context.is_none() || kind == COS_KMS);
+    if same { Ok(()) } else { Err(invalid("The upload began with another encryption.")) }
 }
 
 /// The headers that bring a customer's key to another deployment.

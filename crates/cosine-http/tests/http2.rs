@@ -47,7 +47,7 @@ async fn start() -> std::net::SocketAddr {
             drain_time: Duration::from_secs(25),
         },
         customer_keys_need_tls: false,
-        master: Arc::new(Master::new(Arc::clone(&master), None)),
+        master: Arc::new(Master::new(Arc::clone(&master), None, true)),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cosine_crypt::{Encryption, KeyError};
+use cosine_crypt::{Encryption, KeyError, Shown};
 use cosine_kv::Condition;
 use md5::{Digest, Md5};
 use tracing::Instrument;
@@ -131,10 +131,20 @@ impl Store {
             let lock = self.lock(at, &request.encryption).await?;
             return Ok((request, lock));
         };
-        let customer = match &request.encryption {
-            Encryption::Customer(key) => Some(key.clone()),
-            _ => None,
+        let shown = version.encryption();
+        let (customer, goes_with) = match &request.encryption {
+            Encryption::None => (None, true),
+            // A customer brings the key; whether it is the one is seen when it opens.
+            Encryption::Customer(key) => (Some(key.clone()), true),
+            Encryption::Cos => (None, shown == Shown::Cos),
+            Encryption::Kms { key_id, .. } => {
+                let same = |shown_id: &str| key_id.as_deref().is_none_or(|id| id == shown_id);
+                (None, matches!(shown, Shown::Kms(id) if same(id)))
+            }
         };
+        if !goes_with {
+            return Err(Error::OtherEncryption);
+        }
         let Some(sealed) = &version.content_key else {
             if customer.is_some() {
                 return Err(KeyError::CustomerKeyUnwanted.into());

@@ -212,7 +212,11 @@ impl PlannedCopy {
             }
             _ => ContentLink::Shared(source.content),
         };
-        let etag = store.shown_etag(sums.etag, &request.encryption)?;
+        let etag = match (&request.encryption, &request.source_key) {
+            // The same bytes and key: the same tag, also where it was made of those of parts.
+            (Encryption::Customer(wanted), Some(key)) if key.is(wanted) => store.sums(source)?.etag,
+            (encryption, _) => store.shown_etag(sums.etag, encryption)?,
+        };
         let sums = ObjectSums { etag, crc64: sums.crc64 };
         let content_key = lock.map(|(_, sealed)| sealed);
         store.publish(publication(request, content, (sums, content_key))).await

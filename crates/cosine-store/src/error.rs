@@ -91,6 +91,9 @@ pub enum Error {
     /// A part does not go with the encryption of its upload.
     #[error("a part does not go with the encryption of its upload: {0}")]
     UploadKey(KeyError),
+    /// An object is encrypted in another way than what is appended to it was to be.
+    #[error("the object is encrypted in another way")]
+    OtherEncryption,
     /// There is no such key of the key management.
     #[error("there is no such key of the key management")]
     NoSuchKmsKey,

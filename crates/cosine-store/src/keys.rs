@@ -51,8 +51,11 @@ impl ContentKey {
         if self.uid == parent.uid {
             return Ok(SliceKey::Same);
         }
+        // The purpose names both, and neither is ever another key. Kept short, since there may be 10,000 of
+        // them in one commit.
         let purpose = slice_purpose(self.uid, parent.uid);
-        Ok(SliceKey::Sealed(parent.key.seal_key(&purpose, &self.key).map_err(KeyError::from)?))
+        let sealed = parent.key.seal_only_key(&purpose, &self.key).map_err(KeyError::from)?;
+        Ok(SliceKey::Sealed(sealed))
     }
 
     /// The key of a content that a content under this key is made of.
@@ -61,7 +64,7 @@ impl ContentKey {
             SliceKey::Same if child == self.uid => Ok(self.clone()),
             SliceKey::Same => Err(damaged("a slice has another content key than is said")),
             SliceKey::Sealed(sealed) => {
-                let opened = self.key.open_key(&slice_purpose(child, self.uid), sealed);
+                let opened = self.key.open_only_key(&slice_purpose(child, self.uid), sealed);
                 let key =
                     opened.map_err(|_| damaged("the content key of a slice does not open"))?;
                 Ok(Self { uid: child, key: Arc::new(key) })

@@ -22,7 +22,7 @@ const PAGE: usize = 256;
 /// An account has this many keys at most.
 pub const KMS_KEYS_MAX: usize = 1000;
 /// A key has this many versions at most.
-const VERSIONS_MAX: usize = 1000;
+const VERSIONS_MAX: usize = 100;
 
 /// A key of the built-in key management, as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,21 @@ pub struct MasterRewrap {
     pub lost: u64,
 }
 
-/// The keys of a store: its own one is made at the first start.
+/// What is said of a store without the row of its key.
+const NO_STORE_KEY: &str = "the key of the store is missing";
+
+/// The write by which a new store gets its key.
+pub fn new_store_key(master: &MasterKeys) -> Result<Write, Error> {
+    let key = Key::random().map_err(KeyError::from)?;
+    let sealed = master.seal_key(STORE_KEY, &key).map_err(KeyError::from)?;
+    StoreKeyRecord { sealed }.put(key::store_key())
+}
+
+/// The keys of a store.
+///
+/// # Errors
+/// [`Error::WrongMasterKey`]; [`Error::Damaged`] if the store's key is missing: a new one would open
+/// nothing.
 pub async fn keyring(kv: &Arc<dyn Kv>, options: &StoreOptions) -> Result<Keyring, Error> {
     let store = store_key(&**kv, &options.master).await?;
     let table = Table {
@@ -72,17 +86,7 @@ pub async fn keyring(kv: &Arc<dyn Kv>, options: &StoreOptions) -> Result<Keyring
 
 async fn store_key(kv: &dyn Kv, master: &MasterKeys) -> Result<Key, Error> {
     let row = key::store_key();
-    if kv.get(&row).await?.is_none() {
-        let new = Key::random().map_err(KeyError::from)?;
-        let sealed = master.seal_key(STORE_KEY, &new).map_err(KeyError::from)?;
-        let commit = Commit {
-            conditions: vec![Condition::Absent(row.clone())],
-            writes: vec![StoreKeyRecord { sealed }.put(row.clone())?],
-        };
-        // Another process may be faster: what is there counts.
-        let _ = kv.commit(commit).await?;
-    }
-    let found = kv.get(&row).await?.ok_or(Error::Unknown)?;
+    let found = kv.get(&row).await?.ok_or_else(|| Error::Damaged(NO_STORE_KEY.to_owned()))?;
     let record = StoreKeyRecord::decode(&row, &found.value)?;
     master.open_key(STORE_KEY, &record.sealed).map_err(|_| Error::WrongMasterKey)
 }
@@ -137,19 +141,32 @@ impl Table {
     }
 
     async fn make_default(&self, appid: u64) -> Result<(), Error> {
+        let master = master_unchanged(&*self.kv).await?;
         let key_id = new_key_id(&*self.random)?;
         let description = "default key of the account".to_owned();
         let created = (self.clock.now_micros() / 1_000_000).cast_signed();
         let record = new_record(&self.master, &key_id, (appid, created, description))?;
         let (row, default) = (key::kms_key(&key_id), key::kms_default(appid));
         let commit = Commit {
-            conditions: vec![Condition::Absent(row.clone()), Condition::Absent(default.clone())],
+            conditions: vec![
+                master,
+                Condition::Absent(row.clone()),
+                Condition::Absent(default.clone()),
+            ],
             writes: vec![record.put(row)?, KmsDefaultRecord { key_id }.put(default)?],
         };
         // Another process may be faster: what is there counts.
         let _ = self.kv.commit(commit).await?;
         Ok(())
     }
+}
+
+/// The condition that the master key is not replaced meanwhile, to be read before anything is sealed under
+/// it: a replacement begins with the row of the store's key, and then looks for all others.
+async fn master_unchanged(kv: &dyn Kv) -> Result<Condition, Error> {
+    let row = key::store_key();
+    let found = kv.get(&row).await?.ok_or_else(|| Error::Damaged(NO_STORE_KEY.to_owned()))?;
+    Ok(Condition::Unchanged(row, found.revision))
 }
 
 fn new_record(
@@ -173,7 +190,7 @@ impl KeyTable for Table {
     }
 
     async fn default_key(&self, appid: u64) -> Result<String, KmsError> {
-        for _ in 0..2 {
+        for _ in 0..ATTEMPTS_MAX {
             if let Some(key_id) = self.find_default(appid).await.map_err(unreadable)? {
                 return Ok(key_id);
             }
@@ -195,18 +212,27 @@ impl Store {
         }
         let key_id = new_key_id(self.random())?;
         let created = (self.now() / 1_000_000).cast_signed();
-        let master = &self.inner.options.master;
-        let record = new_record(master, &key_id, (appid, created, description))?;
         let row = key::kms_key(&key_id);
-        let commit = Commit {
-            conditions: vec![Condition::Absent(row.clone())],
-            writes: vec![record.put(row)?],
-        };
-        match self.kv().commit(commit).await? {
-            Outcome::Committed(_) => Ok(KmsKey::of(key_id, record, false)),
-            Outcome::Conflict => Err(Error::Busy),
-            Outcome::Unknown => Err(Error::Unknown),
+        for _ in 0..ATTEMPTS_MAX {
+            let unchanged = master_unchanged(self.kv()).await?;
+            let master = &self.inner.options.master;
+            let record = new_record(master, &key_id, (appid, created, description.clone()))?;
+            let commit = Commit {
+                conditions: vec![unchanged, Condition::Absent(row.clone())],
+                writes: vec![record.put(row.clone())?],
+            };
+            match self.kv().commit(commit).await? {
+                Outcome::Committed(_) => return Ok(KmsKey::of(key_id, record, false)),
+                Outcome::Conflict => {}
+                Outcome::Unknown => return Err(Error::Unknown),
+            }
         }
+        Err(Error::Busy)
+    }
+
+    /// Whether new objects find their keys in the built-in key management.
+    pub fn keeps_kms_keys(&self) -> bool {
+        self.inner.options.kms.is_none()
     }
 
     /// The keys of an account, or all of them.

@@ -71,7 +71,7 @@ pub use list::{BucketPage, Entry, ListOptions, ObjectPage};
 pub use list_uploads::{PartPage, UploadEntry, UploadPage};
 pub use list_versions::{VersionEntry, VersionPage};
 pub use name::{BucketName, KEY_BYTES_MAX, NameError, ObjectKey};
-pub use part::{PartCopyRequest, PlannedPartCopy, PutPartRequest};
+pub use part::{PartCopyRequest, PlannedPart, PlannedPartCopy, PutPartRequest};
 pub use put::{PlannedPut, PutRequest};
 pub use record::{
     Attributes, BucketEncryption, Census, Coverage, DamageRecord, DeleteMarker, Etag, KmsKeyState,
@@ -184,7 +184,7 @@ impl Store {
     /// As for [`open`](Self::open).
     pub async fn open_with(engines: Engines, options: StoreOptions) -> Result<Self, Error> {
         let Engines { kv, blobs } = engines;
-        identify(&*kv, &*blobs, &*options.random).await?;
+        identify(&*kv, &*blobs, &options).await?;
         let keyring = kms::keyring(&kv, &options).await?;
         let run = Run::start(&*kv, &*options.clock, &*options.random).await?;
         let blob_ids = BlobIds::new(run.id);
@@ -285,8 +285,9 @@ pub struct Space {
 pub const HEARTBEAT_SECONDS: u64 = 30;
 
 /// Sees to it that metadata and blobs carry one store id. A new store marks its blobs first, so
-/// that a crash between the two leaves blobs which an empty metadata engine may adopt.
-async fn identify(kv: &dyn Kv, blobs: &dyn Blobs, random: &dyn Random) -> Result<(), Error> {
+/// that a crash between the two leaves blobs which an empty metadata engine may adopt; and it gets its key
+/// with its id.
+async fn identify(kv: &dyn Kv, blobs: &dyn Blobs, options: &StoreOptions) -> Result<(), Error> {
     let key = key::store();
     // Before the row of the store: another process may be making it.
     let is_new = kv.scan(Scan::prefix(b"", 1)).await?.found.is_empty();
@@ -303,12 +304,12 @@ async fn identify(kv: &dyn Kv, blobs: &dyn Blobs, random: &dyn Random) -> Result
     }
     let store = match marked {
         Some(store) => store,
-        None => StoreId(u128::from_be_bytes(id::random(random)?)),
+        None => StoreId(u128::from_be_bytes(id::random(&*options.random)?)),
     };
     blobs.adopt(store).await?;
     let commit = Commit {
         conditions: vec![Condition::Absent(key.clone())],
-        writes: vec![StoreRecord { id: store.0 }.put(key)?],
+        writes: vec![StoreRecord { id: store.0 }.put(key)?, kms::new_store_key(&options.master)?],
     };
     match kv.commit(commit).await? {
         Outcome::Committed(_) => Ok(()),

@@ -45,6 +45,46 @@ pub struct PutPartRequest {
     pub customer_key: Option<CustomerKey>,
 }
 
+/// A part whose bytes may come.
+#[derive(Debug)]
+pub struct PlannedPart {
+    store: Store,
+    request: PutPartRequest,
+    key: Option<ContentKey>,
+}
+
+impl PlannedPart {
+    /// Stores a part whose bytes another deployment sends.
+    ///
+    /// # Errors
+    /// As for [`Store::put_part`]; [`Error::FetchMismatch`] if other bytes came.
+    pub async fn fetch(
+        self,
+        announced: Announced,
+        source: &mut dyn ByteSource,
+    ) -> Result<Part, Error> {
+        self.take(source, |content| announced.require(content)).await
+    }
+
+    async fn take(
+        self,
+        source: &mut dyn ByteSource,
+        check: impl FnOnce(&Arrived) -> Result<(), Error>,
+    ) -> Result<Part, Error> {
+        let Self { store, request, key } = self;
+        let PutPartRequest { upload, number, customer_key, .. } = request;
+        let pool = store.pool_of(upload.record.class);
+        let to = Destination { pool, key: key.as_ref(), hashed: true };
+        let content = store.receive(source, to).await?;
+        check(&content)?;
+        let (length, md5) = (content.size, content.plain_etag().digest);
+        let etag = shown(md5, customer_key.as_ref());
+        let sums = PartSums { etag, md5, crc64: content.crc64 };
+        let (holder, content) = (store.new_uid()?, PartContent::Arrived(content));
+        store.publish_part(NewPart { upload, number, holder, length, sums, content }).await
+    }
+}
+
 /// A part to copy: there is proof that its caller may read the source, and its caller has settled that the
 /// destination may be written.
 #[derive(Debug)]
@@ -148,46 +188,26 @@ impl Store {
         source: &mut dyn ByteSource,
     ) -> Result<Part, Error> {
         let announced = request.md5;
-        self.arriving_part(request, source, |content| {
-            match announced.is_some_and(|announced| Some(announced) != content.md5) {
-                true => Err(Error::DigestMismatch),
-                false => Ok(()),
-            }
-        })
-        .await
+        let planned = self.plan_part(request).await?;
+        planned
+            .take(source, |content| {
+                match announced.is_some_and(|announced| Some(announced) != content.md5) {
+                    true => Err(Error::DigestMismatch),
+                    false => Ok(()),
+                }
+            })
+            .await
     }
 
-    /// Stores a part whose bytes another deployment sends.
+    /// Asks for every key that a part takes, before its bytes come.
     ///
     /// # Errors
-    /// As for [`put_part`](Self::put_part); [`Error::FetchMismatch`] if other bytes came.
-    pub async fn fetch_part(
-        &self,
-        request: PutPartRequest,
-        announced: Announced,
-        source: &mut dyn ByteSource,
-    ) -> Result<Part, Error> {
-        self.arriving_part(request, source, |content| announced.require(content)).await
-    }
-
-    async fn arriving_part(
-        &self,
-        request: PutPartRequest,
-        source: &mut dyn ByteSource,
-        check: impl FnOnce(&Arrived) -> Result<(), Error>,
-    ) -> Result<Part, Error> {
+    /// [`Error::UploadKey`], [`Error::Key`].
+    pub async fn plan_part(&self, request: PutPartRequest) -> Result<PlannedPart, Error> {
         self.require_room()?;
-        let PutPartRequest { upload, number, customer_key, .. } = request;
-        let key = self.key_of_upload(&upload, customer_key.as_ref(), false).await?;
-        let pool = self.pool_of(upload.record.class);
-        let to = Destination { pool, key: key.as_ref(), hashed: true };
-        let content = self.receive(source, to).await?;
-        check(&content)?;
-        let (length, md5) = (content.size, content.plain_etag().digest);
-        let etag = shown(md5, customer_key.as_ref());
-        let sums = PartSums { etag, md5, crc64: content.crc64 };
-        let (holder, content) = (self.new_uid()?, PartContent::Arrived(content));
-        self.publish_part(NewPart { upload, number, holder, length, sums, content }).await
+        let customer = request.customer_key.as_ref();
+        let key = self.key_of_upload(&request.upload, customer, false).await?;
+        Ok(PlannedPart { store: self.clone(), request, key })
     }
 
     /// The content key of an upload, where a part takes it: where new bytes are to be sealed, or the part

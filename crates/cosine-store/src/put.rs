@@ -11,7 +11,7 @@ use cosine_access::ObjectAcl;
 use cosine_crypt::{Encryption, Shown};
 
 /// What to store.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PutRequest {
     /// Where.
     pub bucket: Bucket,

@@ -140,7 +140,8 @@ impl Scrub {
         let (size, wrong) = match ContentRecord::decode(key, &row.value) {
             Ok(content) => {
                 let (kv, blobs) = (self.store.kv(), self.store.blobs());
-                let wrong = verify(kv, blobs, (uid, &content), (Depth::Bytes, pace)).await?;
+                let how = (Depth::Bytes, pace, Some(&**self.store.key()));
+                let wrong = verify(kv, blobs, (uid, &content), how).await?;
                 seen.count(&content, references);
                 (content.size, wrong)
             }

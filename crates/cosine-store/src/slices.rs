@@ -26,7 +26,7 @@ use crate::spans::within;
 use crate::verify::require_fit;
 use crate::{Error, Store, key};
 
-/// A page holds this many slices: some 13 KB.
+/// A page holds this many slices: some 13 KB, or 26 where each has a key.
 pub const PAGE_SLICES: usize = 256;
 
 /// Pages are read this many at a time.
@@ -111,7 +111,7 @@ impl Composed {
 }
 
 /// Who the checksums of a page belong to.
-fn page_owner(content: Uid, number: u32) -> Vec<u8> {
+pub fn page_owner(content: Uid, number: u32) -> Vec<u8> {
     [&content.0[..], &number.to_be_bytes()].concat()
 }
 

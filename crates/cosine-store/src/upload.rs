@@ -87,7 +87,7 @@ impl Upload {
     /// How its object's bytes are encrypted; `customer` is the customer's key that came, if one did.
     ///
     /// # Errors
-    /// [`Error::Key`] if that is missing, or unwanted.
+    /// [`Error::UploadKey`] if that is missing, or unwanted.
     pub(crate) fn encryption(&self, customer: Option<&CustomerKey>) -> Result<Encryption, Error> {
         self.record.content_key.envelope.encryption(customer).map_err(Error::UploadKey)
     }
@@ -135,7 +135,12 @@ pub struct CompleteRequest {
 }
 
 /// What the MD5 of a customer's key is sealed for.
-const CUSTOMER_MD5: &[u8] = b"MD5 of a customer's key";
+fn customer_md5_purpose(upload: crate::Uid) -> Vec<u8> {
+    [&b"MD5 of a customer's key "[..], &upload.0].concat()
+}
+
+/// Checksums of this many parts are opened, and then others have their turn.
+const PARTS_AT_ONCE: usize = 256;
 
 impl UploadRecord {
     /// What clients see of its encryption.
@@ -159,7 +164,10 @@ impl Store {
     pub fn customer_md5(&self, upload: &Upload) -> Result<Option<[u8; 16]>, Error> {
         let Some(sealed) = &upload.record.customer_md5 else { return Ok(None) };
         let damaged = || Error::Damaged("the MD5 of a customer's key does not open".to_owned());
-        let md5 = self.key().open(CUSTOMER_MD5, sealed).map_err(|_| damaged())?;
+        let md5 = self
+            .key()
+            .open(&customer_md5_purpose(upload.record.uid), sealed)
+            .map_err(|_| damaged())?;
         md5.as_slice().try_into().map(Some).map_err(|_| damaged())
     }
 
@@ -172,15 +180,17 @@ impl Store {
         let now = self.now();
         let seconds = u32::try_from(now / 1_000_000).unwrap_or(u32::MAX);
         let id = UploadId::new(seconds, id::random(self.random())?);
-        let key = self.new_content_key()?;
+        let (uid, key) = (self.new_uid()?, self.new_content_key()?);
         let at = (&new.bucket, &new.key);
         let content_key = self.seal_envelope(at, &key, &new.encryption).await?;
         let customer_md5 = match &new.encryption {
-            Encryption::Customer(key) => Some(self.key().seal(CUSTOMER_MD5, &key.md5())),
+            Encryption::Customer(key) => {
+                Some(self.key().seal(&customer_md5_purpose(uid), &key.md5()))
+            }
             _ => None,
         };
         let record = UploadRecord {
-            uid: self.new_uid()?,
+            uid,
             content_key,
             customer_md5: customer_md5.transpose().map_err(KeyError::from)?,
             initiated: now,
@@ -304,7 +314,10 @@ impl Store {
     ) -> Result<(Vec<(PartRecord, PartSums)>, Vec<Condition>), Error> {
         let found = self.all_parts(upload.record.uid).await?;
         let (mut records, mut conditions) = (Vec::new(), Vec::new());
-        for (number, etag) in listed {
+        for (place, (number, etag)) in listed.iter().enumerate() {
+            if place % PARTS_AT_ONCE == PARTS_AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
             let at = found.binary_search_by_key(number, |(number, ..)| *number);
             let at = at.map_err(|_| Error::NoSuchPart(*number))?;
             let (_, record, revision) = found.get(at).ok_or(Error::NoSuchPart(*number))?;

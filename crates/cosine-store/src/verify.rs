@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use cosine_blob::table::{crc64, crc64_combine};
 use cosine_blob::{BlobId, BlobReader, Blobs, CHUNK_BYTES, Finished};
+use cosine_crypt::Key;
 use cosine_kv::Kv;
 
 use crate::id::Uid;
-use crate::record::{Body, ContentRecord, PageEnd, PageRecord, Record, Slice};
+use crate::record::{Body, ContentRecord, PageEnd, PageRecord, Record, Slice, SliceKey};
+use crate::slices::page_owner;
 use crate::{Error, key};
 
 /// Stored bytes are read this many at a time.
@@ -45,7 +47,8 @@ impl Pace {
     }
 }
 
-/// Verifies a content; returns what is wrong with it, if anything is.
+/// Verifies a content; returns what is wrong with it, if anything is. With the key of the store, what is
+/// said of sealed bytes is held against each other as well.
 ///
 /// # Errors
 /// Those of the metadata engine.
@@ -53,8 +56,11 @@ pub async fn verify(
     kv: &dyn Kv,
     blobs: &dyn Blobs,
     (uid, content): (Uid, &ContentRecord),
-    (depth, pace): (Depth, Pace),
+    (depth, pace, key): (Depth, Pace, Option<&Key>),
 ) -> Result<Option<String>, Error> {
+    if content.contradicts_itself() {
+        return Ok(contradictory());
+    }
     match &content.body {
         Body::Inline(data_key) => {
             let Some(row) = kv.get(&key::inline(uid)).await? else {
@@ -71,7 +77,7 @@ pub async fn verify(
             let verified = verify_blob(blobs, BlobId(*id), whole, (depth, pace)).await;
             Ok(verified.err().map(|error| error.to_string()))
         }
-        Body::Slices(ends) => verify_slices(kv, uid, content, ends).await,
+        Body::Slices(ends) => verify_slices(kv, (uid, content), ends, key).await,
     }
 }
 
@@ -114,12 +120,12 @@ pub fn require_fit(
 }
 
 /// That the slices add up, and that what they are of is there. Its bytes are verified by themselves.
-/// Checksums of sealed bytes are sealed: then it is the lengths alone that add up.
+/// Checksums of sealed bytes are sealed: without a key it is the lengths alone that add up.
 async fn verify_slices(
     kv: &dyn Kv,
-    uid: Uid,
-    content: &ContentRecord,
+    (uid, content): (Uid, &ContentRecord),
     ends: &[PageEnd],
+    key: Option<&Key>,
 ) -> Result<Option<String>, Error> {
     let (mut end, mut crc64) = (0u64, Some(0));
     for (number, page_end) in (0..).zip(ends) {
@@ -133,13 +139,15 @@ async fn verify_slices(
             Err(Error::NewerFormat { .. }) => return Ok(None),
             page => page?,
         };
-        let sums = page.crc64.clear();
-        if sums.is_some_and(|sums| sums.len() != page.slices.len()) {
+        let Ok(sums) = page.crc64.known(key, &page_owner(uid, number)) else {
+            return Ok(Some("the checksums of a page of its slices do not open".into()));
+        };
+        if sums.as_ref().is_some_and(|sums| sums.len() != page.slices.len()) {
             return Ok(Some("a page of its slices lacks checksums".into()));
         }
         for (at, slice) in page.slices.iter().enumerate() {
-            let sum = sums.and_then(|sums| sums.get(at)).copied();
-            if let Some(wrong) = verify_slice(kv, slice, sum).await? {
+            let sum = sums.as_ref().and_then(|sums| sums.get(at)).copied();
+            if let Some(wrong) = verify_slice(kv, content, (slice, sum), key).await? {
                 return Ok(Some(wrong.into()));
             }
             end = end.saturating_add(slice.length);
@@ -149,16 +157,19 @@ async fn verify_slices(
             return Ok(Some("a page of its slices does not add up".into()));
         }
     }
-    let known = content.sums.clear().map(|sums| sums.crc64);
-    let other = known.zip(crc64).is_some_and(|(known, crc64)| known != crc64);
+    let Ok(known) = content.sums.known(key, &uid.0) else {
+        return Ok(Some("its checksums do not open".into()));
+    };
+    let other = known.zip(crc64).is_some_and(|(known, crc64)| known.crc64 != crc64);
     let whole = end == content.size && !other;
     Ok((!whole).then(|| "its slices do not add up".into()))
 }
 
 async fn verify_slice(
     kv: &dyn Kv,
-    slice: &Slice,
-    crc64: Option<u64>,
+    whole: &ContentRecord,
+    (slice, crc64): (&Slice, Option<u64>),
+    key: Option<&Key>,
 ) -> Result<Option<&'static str>, Error> {
     let row = key::content(slice.content);
     let Some(found) = kv.get(&row).await? else {
@@ -169,12 +180,21 @@ async fn verify_slice(
         Err(Error::NewerFormat { .. }) => return Ok(None),
         Err(_) => return Ok(Some("the record of a content that it is made of cannot be read")),
     };
-    let whole = (slice.offset, slice.length) == (0, content.size);
     if slice.offset.saturating_add(slice.length) > content.size {
         return Ok(Some("a content that it is made of is too short"));
     }
-    let known = content.sums.clear().map(|sums| sums.crc64);
-    let other = whole && known.zip(crc64).is_some_and(|(known, crc64)| known != crc64);
+    match (content.content_key, whole.content_key, &slice.key) {
+        (Some(_), None, _) => {
+            return Ok(Some("it has no key of a sealed content that it is made of"));
+        }
+        (Some(below), Some(own), SliceKey::Same) if below != own => {
+            return Ok(Some("it has another key than a content that it is made of"));
+        }
+        _ => {}
+    }
+    let is_whole = (slice.offset, slice.length) == (0, content.size);
+    let known = content.sums.known(key, &slice.content.0).ok().flatten();
+    let other = is_whole && known.zip(crc64).is_some_and(|(known, crc64)| known.crc64 != crc64);
     Ok(other.then_some("a content that it is made of is another one"))
 }
 

@@ -19,6 +19,7 @@ pub mod name {
     pub const REQUEST_ID: &str = "x-cos-request-id";
     pub const RESTORE: &str = "x-cos-restore";
     pub const RESTORE_STATUS: &str = "x-cos-restore-status";
+    pub const SDK_RETRY: &str = "x-cos-sdk-retry";
     pub const SECURITY_TOKEN: &str = "x-cos-security-token";
     pub const SSE: &str = "x-cos-server-side-encryption";
     pub const SSE_CONTEXT: &str = "x-cos-server-side-encryption-context";

@@ -20,6 +20,7 @@ pub fn transit(settings: &Settings) -> Result<Option<Arc<dyn KeyManagement>>, Er
         namespace: kms.namespace,
         token_file: kms.token_file,
         default_key: kms.default_key,
+        appid: settings.account.appid,
         patience: kms.patience,
     }))))
 }

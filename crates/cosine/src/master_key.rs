@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use cosine_crypt::{Key, MasterKeys};
@@ -43,13 +43,18 @@ pub fn path(data: &Path) -> PathBuf {
     data.join("master-key")
 }
 
-/// The master key of a store, and who keeps it.
-pub fn load(source: &Source, data: &Path) -> Result<Master, Error> {
+/// The master key of a store, and who keeps it. A new store may have one made; where commits are not durable,
+/// former keys are never taken away.
+pub fn load(
+    source: &Source,
+    data: &Path,
+    (is_new, durable): (bool, bool),
+) -> Result<Master, Error> {
     match source {
         Source::Data => {
             let keeper = Keeper { data: data.to_owned() };
-            let keys = load_or_make(data)?;
-            Ok(Master::new(Arc::new(keys), Some(Box::new(keeper))))
+            let keys = load_or_make(data, is_new)?;
+            Ok(Master::new(Arc::new(keys), Some(Box::new(keeper)), durable))
         }
         Source::File(path) => of_operator(&read(path)?, &path.display().to_string()),
         Source::Text(text) => of_operator(text, "master_key"),
@@ -59,11 +64,11 @@ pub fn load(source: &Source, data: &Path) -> Result<Master, Error> {
 
 /// One that is known to nobody, and kept nowhere.
 pub fn passing() -> Result<Master, Error> {
-    Ok(Master::new(Arc::new(MasterKeys::new(random()?, vec![])), None))
+    Ok(Master::new(Arc::new(MasterKeys::new(random()?, vec![])), None, true))
 }
 
 fn of_operator(text: &str, place: &str) -> Result<Master, Error> {
-    Ok(Master::new(Arc::new(parse(text, place)?), None))
+    Ok(Master::new(Arc::new(parse(text, place)?), None, true))
 }
 
 fn parse(text: &str, place: &str) -> Result<MasterKeys, Error> {
@@ -85,7 +90,8 @@ fn printed(line: &str) -> Result<Zeroizing<String>, Error> {
     let failed = |error| Error::System("master_key_command failed".to_owned(), error);
     let mut words = line.split_whitespace();
     let program = words.next().ok_or_else(|| failed(ErrorKind::InvalidInput.into()))?;
-    let output = Command::new(program).args(words).output().map_err(failed)?;
+    let mut command = Command::new(program);
+    let output = command.args(words).stderr(Stdio::inherit()).output().map_err(failed)?;
     let printed = Zeroizing::new(output.stdout);
     if !output.status.success() {
         return Err(failed(std::io::Error::other(output.status.to_string())));
@@ -94,10 +100,15 @@ fn printed(line: &str) -> Result<Zeroizing<String>, Error> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// The key of a data directory, made at the first start, for its owner only.
-fn load_or_make(data: &Path) -> Result<MasterKeys, Error> {
+/// The key of a data directory, made at the first start, for its owner only. A store that is there has one
+/// already, and no other would do.
+fn load_or_make(data: &Path, is_new: bool) -> Result<MasterKeys, Error> {
     let path = path(data);
     match std::fs::exists(&path) {
+        Ok(false) if !is_new => Err(Error::Settings(format!(
+            "{} is missing: put back the master key that this store was made with, or say where it is",
+            path.display()
+        ))),
         Ok(false) => {
             let keys = MasterKeys::new(random()?, vec![]);
             write_secret(data, &path, keys.text().as_bytes())?;
@@ -134,15 +145,16 @@ mod tests {
     #[test]
     fn a_key_is_made_once_and_only_its_owner_can_read_it() {
         let data = tempfile::tempdir().unwrap();
-        let made = load_or_make(data.path()).unwrap();
+        assert!(load_or_make(data.path(), false).is_err(), "of a store that is there");
+        let made = load_or_make(data.path(), true).unwrap();
         let mode = std::fs::metadata(path(data.path())).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(load_or_make(data.path()).unwrap().text(), made.text());
+        assert_eq!(load_or_make(data.path(), false).unwrap().text(), made.text());
         let both = made.with_new().unwrap();
         Keeper { data: data.path().to_owned() }.keep(&both).unwrap();
-        assert_eq!(load_or_make(data.path()).unwrap().text(), both.text());
+        assert_eq!(load_or_make(data.path(), false).unwrap().text(), both.text());
         std::fs::write(path(data.path()), "00").unwrap();
-        assert!(load_or_make(data.path()).is_err());
+        assert!(load_or_make(data.path(), true).is_err());
     }
 
     #[test]
@@ -157,7 +169,7 @@ mod tests {
             Source::Command(format!("cat {}", file.display())),
         ];
         for source in sources {
-            let master = load(&source, data.path()).unwrap();
+            let master = load(&source, data.path(), (true, true)).unwrap();
             assert_eq!(master.keys().text().trim(), text, "{source:?}");
             assert!(master.rotate().is_err(), "its owner replaces it");
         }
@@ -169,7 +181,7 @@ mod tests {
             Source::Command("/no/program".to_owned()),
             Source::Command(String::new()),
         ] {
-            assert!(load(&source, data.path()).is_err(), "{source:?}");
+            assert!(load(&source, data.path(), (true, true)).is_err(), "{source:?}");
         }
     }
 }

@@ -41,7 +41,9 @@ impl Prepared {
 /// Sees to it that no memory reaches a disk, starts the log, reads the TLS files, and takes the address.
 pub fn prepare(settings: &Settings) -> Result<Prepared, Error> {
     start_log(&settings.log, settings.log_format)?;
-    secrecy::keep_memory_off_disks();
+    if !settings.encryption.core_files {
+        secrecy::keep_memory_off_disks();
+    }
     let tls = load_tls(settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use cosine_access::Credential;
 use cosine_blob::files;
 use cosine_http::monitor;
+use cosine_kv::Scan;
 use cosine_kv::embedded::{Durability, Embedded, Options};
 use cosine_store::{Engines, StoreOptions, SystemClock};
 
@@ -38,7 +39,9 @@ pub fn run(settings: Settings) -> Result<(), Error> {
         let number = pool.number;
         pool.classes.clone().into_iter().map(move |class| (class, number))
     };
-    let master = master_key::load(&settings.encryption.master_key, &data)?;
+    let first = prepared.block_on(engines.kv.scan(Scan::prefix(b"", 1)));
+    let is_new = first.map_err(|error| failed(error.into()))?.found.is_empty();
+    let master = master_key::load(&settings.encryption.master_key, &data, (is_new, durable))?;
     let options = StoreOptions {
         kms: kms::transit(&settings)?,
         encrypt_at_rest: settings.encryption.at_rest,

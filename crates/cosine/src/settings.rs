@@ -96,6 +96,7 @@ settings! {
     "kms_default_key" "COSINE_KMS_DEFAULT_KEY" "" "" true "Key of the engine that is used where a request names none.";
     "kms_ca" "COSINE_KMS_CA" "" "" true "Certificate in PEM to trust for it, beside those of the system.";
     "kms_time" "COSINE_KMS_TIME" "5" "5" true "Seconds that an answer of it may take.";
+    "core_files" "COSINE_CORE_FILES" "false" "false" true "true: the process may be dumped and debugged; the keys that customers bring are in what is dumped.";
     "log" "COSINE_LOG" "info" "warn" true "Log filter: error, warn, info, debug, or per module; info,access=debug adds a line for each request.";
     "log_format" "COSINE_LOG_FORMAT" "text" "text" true "text, or json: an object a line.";
 }

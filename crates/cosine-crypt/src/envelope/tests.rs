@@ -23,7 +23,7 @@ const PLACE: Place<'static> =
     Place { content_key: [1; 16], bucket: [2; 16], object: "a/b", appid: 1_250_000_000 };
 
 fn keyring(change: impl FnOnce(&mut BTreeMap<String, StoredKey>, &MasterKeys)) -> Keyring {
-    let master = Arc::new(MasterKeys::new(Key::new([9; 32]), vec![]));
+    let master = Arc::new(MasterKeys::new(Key::new(&[9; 32]), vec![]));
     let stored = |key_id: &str, appid| StoredKey {
         appid,
         enabled: true,
@@ -35,7 +35,7 @@ fn keyring(change: impl FnOnce(&mut BTreeMap<String, StoredKey>, &MasterKeys)) -
             .into();
     change(&mut keys, &master);
     let kms = Arc::new(BuiltIn::new(Arc::new(Table(keys)), master));
-    Keyring::new(Arc::new(Key::new([3; 32])), kms, vec![])
+    Keyring::new(Arc::new(Key::new(&[3; 32])), kms, vec![])
 }
 
 fn customer(byte: u8) -> CustomerKey {
@@ -95,7 +95,7 @@ fn an_envelope_opens_in_its_place_alone() {
 fn kinds_do_not_stand_for_each_other() {
     let ring = keyring(|_, _| {});
     let Envelope::Cos(sealed) =
-        run(ring.seal(&Key::new([1; 32]), &Encryption::Cos, PLACE)).unwrap()
+        run(ring.seal(&Key::new(&[1; 32]), &Encryption::Cos, PLACE)).unwrap()
     else {
         panic!("another kind")
     };
@@ -106,7 +106,7 @@ fn kinds_do_not_stand_for_each_other() {
 #[test]
 fn keys_that_are_not_there_disabled_or_of_others() {
     let ring = keyring(|keys, _| keys.get_mut("two").unwrap().enabled = false);
-    let key = Key::new([1; 32]);
+    let key = Key::new(&[1; 32]);
     let table = [
         ("none", KmsError::NotFound),
         ("foreign", KmsError::NotFound),
@@ -124,7 +124,7 @@ fn keys_that_are_not_there_disabled_or_of_others() {
 fn versions_of_a_key() {
     let materials = std::cell::RefCell::new(vec![]);
     let before = keyring(|keys, _| materials.borrow_mut().push(keys["one"].clone()));
-    let key = Key::new([1; 32]);
+    let key = Key::new(&[1; 32]);
     let envelope = run(before.seal(&key, &kms(Some("one"), "c"), PLACE)).unwrap();
     let after = keyring(|keys, master| {
         let mut rotated = materials.borrow()[0].clone();
@@ -142,7 +142,7 @@ fn versions_of_a_key() {
 #[test]
 fn an_envelope_of_a_provider_that_is_not_configured() {
     let ring = keyring(|_, _| {});
-    let envelope = run(ring.seal(&Key::new([1; 32]), &kms(None, ""), PLACE)).unwrap();
+    let envelope = run(ring.seal(&Key::new(&[1; 32]), &kms(None, ""), PLACE)).unwrap();
     let Envelope::Kms(kms) = envelope else { panic!("another kind") };
     let elsewhere = Envelope::Kms(KmsEnvelope { provider: Provider::Transit, ..kms });
     let error = run(ring.open(&elsewhere, None, PLACE)).unwrap_err();
@@ -153,7 +153,7 @@ fn an_envelope_of_a_provider_that_is_not_configured() {
 fn which_envelopes_are_under_the_key_that_is_asked_for() {
     let ring = keyring(|_, _| {});
     let (five, six) = (customer(5), customer(6));
-    let sealed = |encryption| run(ring.seal(&Key::new([1; 32]), &encryption, PLACE)).unwrap();
+    let sealed = |encryption| run(ring.seal(&Key::new(&[1; 32]), &encryption, PLACE)).unwrap();
     let c = |key: &CustomerKey| Encryption::Customer(key.clone());
     let table = [
         (sealed(Encryption::None), None, Encryption::Cos, true),

@@ -16,8 +16,9 @@ use bytes::Bytes;
 use cosine_client::Server;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use serde_json::{Value, json};
-use zeroize::Zeroizing;
+use serde::Deserialize;
+use serde_json::Value;
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{KeyManagement, KeyUse, KmsError, Provider};
 use crate::Key;
@@ -42,6 +43,8 @@ pub struct TransitOptions {
     pub token_file: PathBuf,
     /// The key that is used where none is named.
     pub default_key: Option<String>,
+    /// The account whose keys may have any name. Those of another one's begin with its APPID and a hyphen.
+    pub appid: u64,
     /// An answer that takes longer does not come.
     pub patience: Duration,
 }
@@ -64,51 +67,58 @@ impl Transit {
         &self,
         method: Method,
         (verb, key_id): (&str, &str),
-        body: Option<Value>,
-    ) -> Result<Value, KmsError> {
-        let request = self.request(method, (verb, key_id), body)?;
+        body: Zeroizing<Vec<u8>>,
+    ) -> Result<Answer, KmsError> {
         let work = async {
-            let answer = self.options.server.send(request, self.options.patience).await?;
+            let request = self.request(method, (verb, key_id), body).await?;
+            let unreachable = |error: std::io::Error| KmsError::Unavailable(error.to_string());
+            let sent = self.options.server.send(request, self.options.patience).await;
+            let answer = sent.map_err(unreachable)?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-            Ok::<_, std::io::Error>((status, body.map_err(std::io::Error::other)?.to_bytes()))
+            let body = body.map_err(|error| unreachable(std::io::Error::other(error)))?.to_bytes();
+            match status {
+                StatusCode::OK => Answer::parse(&body).ok_or_else(nonsense),
+                _ => Err(refusal((verb, status), &body)),
+            }
         };
-        let (status, body) = tokio::time::timeout(self.options.patience, work)
-            .await
-            .map_err(|_| KmsError::Unavailable("it does not answer in time".to_owned()))?
-            .map_err(|error| KmsError::Unavailable(error.to_string()))?;
-        match status {
-            StatusCode::OK => serde_json::from_slice(&body)
-                .map_err(|_| KmsError::Unavailable("its answer is none".to_owned())),
-            _ => Err(refusal(status, &body)),
-        }
+        let answered = tokio::time::timeout(self.options.patience, work).await;
+        answered.map_err(|_| KmsError::Unavailable("it does not answer in time".to_owned()))?
     }
 
-    fn request(
+    async fn request(
         &self,
         method: Method,
         (verb, key_id): (&str, &str),
-        body: Option<Value>,
+        body: Zeroizing<Vec<u8>>,
     ) -> Result<Request<Full<Bytes>>, KmsError> {
-        let refused = |why: String| KmsError::Refused(why);
-        let TransitOptions { server, mount, namespace, token_file, .. } = &self.options;
-        let token = std::fs::read_to_string(token_file)
-            .map_err(|error| refused(format!("{}: {error}", token_file.display())))?;
-        let mut token = HeaderValue::from_str(token.trim())
-            .map_err(|_| refused("the token is none".to_owned()))?;
-        token.set_sensitive(true);
+        let TransitOptions { server, mount, namespace, .. } = &self.options;
         let host = server.endpoint().authority().map_or("", |authority| authority.as_str());
-        let body = body.map(|body| body.to_string()).unwrap_or_default();
         let mut request = Request::builder()
             .method(method)
             .uri(format!("/v1/{mount}/{verb}/{key_id}"))
             .header(header::HOST, host)
             .header("x-vault-request", "true")
-            .header("x-vault-token", token);
+            .header("x-vault-token", self.token().await?);
         if let Some(namespace) = namespace {
             request = request.header("x-vault-namespace", namespace);
         }
-        request.body(Full::from(body)).map_err(|error| refused(error.to_string()))
+        let body = Full::new(Bytes::from_owner(body));
+        request.body(body).map_err(|error| KmsError::Refused(error.to_string()))
+    }
+
+    /// The token, as its file has it now. The file may lie anywhere: no thread of requests waits for it.
+    async fn token(&self) -> Result<HeaderValue, KmsError> {
+        let path = self.options.token_file.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let read = std::fs::read_to_string(&path).map(Zeroizing::new);
+            read.map_err(|error| KmsError::Refused(format!("{}: {error}", path.display())))
+        });
+        let text = read.await.map_err(|error| KmsError::Unavailable(error.to_string()))??;
+        let token = HeaderValue::from_str(text.trim());
+        let mut token = token.map_err(|_| KmsError::Refused("the token is none".to_owned()))?;
+        token.set_sensitive(true);
+        Ok(token)
     }
 
     /// Sees to it that a key is there: to seal with a key that is not may make one.
@@ -117,7 +127,7 @@ impl Transit {
         if known.is_some_and(|since| since.elapsed() < KNOWN_FOR) {
             return Ok(());
         }
-        self.ask(Method::GET, ("keys", key_id), None).await?;
+        self.ask(Method::GET, ("keys", key_id), Zeroizing::default()).await?;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KNOWN_MAX {
             known.clear();
@@ -125,35 +135,69 @@ impl Transit {
         known.insert(key_id.to_owned(), Instant::now());
         Ok(())
     }
-}
 
-/// What an answer that is none says.
-fn refusal(status: StatusCode, body: &[u8]) -> KmsError {
-    let document: Value = serde_json::from_slice(body).unwrap_or_default();
-    let said = document
-        .get("errors")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str);
-    let said: Vec<&str> = said.collect();
-    let says = |text: &str| said.iter().any(|said| said.contains(text));
-    match status {
-        StatusCode::NOT_FOUND => KmsError::NotFound,
-        StatusCode::BAD_REQUEST if says("key not found") => KmsError::NotFound,
-        StatusCode::BAD_REQUEST if says("soft-deleted") || says("too old") => KmsError::Disabled,
-        StatusCode::BAD_REQUEST => KmsError::Unsealable,
-        StatusCode::FORBIDDEN => KmsError::Refused(said.join("; ")),
-        StatusCode::TOO_MANY_REQUESTS => KmsError::Throttled,
-        _ => KmsError::Unavailable(format!("{status}: {}", said.join("; "))),
+    /// Key names go into a path: letters, digits, `-`, `_` and `.` are all that they are made of. They say
+    /// whose they are.
+    fn require_name(&self, at: KeyUse<'_>) -> Result<(), KmsError> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let KeyUse { key_id, appid, .. } = at;
+        let is_name = !key_id.is_empty()
+            && key_id.len() <= 255
+            && key_id.chars().all(plain)
+            && !key_id.starts_with('.')
+            && !key_id.contains("..");
+        let is_own = appid == self.options.appid || key_id.starts_with(&format!("{appid}-"));
+        if is_name && is_own { Ok(()) } else { Err(KmsError::NotFound) }
     }
 }
 
-/// Key names go into a path: letters, digits, `-`, `_` and `.` are all that they are made of.
-fn require_name(key_id: &str) -> Result<(), KmsError> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let is_name = !key_id.is_empty() && key_id.len() <= 255 && key_id.chars().all(plain);
-    if is_name && !key_id.contains("..") { Ok(()) } else { Err(KmsError::NotFound) }
+/// What is in an answer, wiped when it is dropped.
+#[derive(Default, Deserialize)]
+struct Answer {
+    #[serde(default)]
+    data: AnswerData,
+}
+
+#[derive(Default, Deserialize)]
+struct AnswerData {
+    ciphertext: Option<String>,
+    plaintext: Option<String>,
+}
+
+impl Answer {
+    fn parse(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok()
+    }
+}
+
+impl Drop for AnswerData {
+    fn drop(&mut self) {
+        self.plaintext.zeroize();
+    }
+}
+
+fn nonsense() -> KmsError {
+    KmsError::Unavailable("its answer is none".to_owned())
+}
+
+/// What an answer says that is no success.
+fn refusal((verb, status): (&str, StatusCode), body: &[u8]) -> KmsError {
+    let document: Value = serde_json::from_slice(body).unwrap_or_default();
+    let said = document.get("errors").and_then(Value::as_array).into_iter().flatten();
+    let said: Vec<&str> = said.filter_map(Value::as_str).collect();
+    let says = |text: &str| said.iter().any(|said| said.contains(text));
+    let refused = || KmsError::Refused(format!("{status}: {}", said.join("; ")));
+    match status {
+        // Nothing is mounted there.
+        StatusCode::NOT_FOUND if says("no handler") => refused(),
+        StatusCode::NOT_FOUND => KmsError::NotFound,
+        StatusCode::BAD_REQUEST if says("key not found") => KmsError::NotFound,
+        StatusCode::BAD_REQUEST if says("soft-deleted") || says("too old") => KmsError::Disabled,
+        StatusCode::BAD_REQUEST if verb == "decrypt" => KmsError::Unsealable,
+        StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => refused(),
+        StatusCode::TOO_MANY_REQUESTS => KmsError::Throttled,
+        _ => KmsError::Unavailable(format!("{status}: {}", said.join("; "))),
+    }
 }
 
 /// The purpose may be long; its digest is not.
@@ -167,35 +211,53 @@ impl KeyManagement for Transit {
         Provider::Transit
     }
 
-    async fn default_key(&self, _appid: u64) -> Result<String, KmsError> {
-        self.options.default_key.clone().ok_or(KmsError::NotFound)
+    async fn default_key(&self, appid: u64) -> Result<String, KmsError> {
+        let default = self.options.default_key.as_ref().ok_or(KmsError::NotFound)?;
+        Ok(match appid == self.options.appid {
+            true => default.clone(),
+            false => format!("{appid}-{default}"),
+        })
     }
 
     async fn seal(&self, at: KeyUse<'_>, one_time: &Key) -> Result<Vec<u8>, KmsError> {
-        require_name(at.key_id)?;
+        self.require_name(at)?;
         self.require(at.key_id).await?;
-        let plain = Zeroizing::new(STANDARD.encode(one_time.bytes().as_slice()));
-        let body = json!({"plaintext": plain.as_str(), "associated_data": label(at.purpose)});
-        let answer = self.ask(Method::POST, ("encrypt", at.key_id), Some(body)).await?;
-        let sealed = answer
-            .pointer("/data/ciphertext")
-            .and_then(Value::as_str)
-            .map(str::as_bytes)
-            .map(<[u8]>::to_vec);
-        sealed.ok_or_else(|| KmsError::Unavailable("its answer is none".to_owned()))
+        let plain = Zeroizing::new(STANDARD.encode(one_time.bytes()));
+        let body = body("plaintext", plain.as_bytes(), at.purpose);
+        let mut answer = self.ask(Method::POST, ("encrypt", at.key_id), body).await?;
+        answer.data.ciphertext.take().map(String::into_bytes).ok_or_else(nonsense)
     }
 
     async fn open(&self, at: KeyUse<'_>, sealed: &[u8]) -> Result<Key, KmsError> {
-        require_name(at.key_id)?;
-        let sealed = std::str::from_utf8(sealed).map_err(|_| KmsError::Unsealable)?;
-        let body = json!({"ciphertext": sealed, "associated_data": label(at.purpose)});
-        let answer = self.ask(Method::POST, ("decrypt", at.key_id), Some(body)).await?;
-        let none = || KmsError::Unavailable("its answer is none".to_owned());
-        let plain = answer.pointer("/data/plaintext").and_then(Value::as_str).ok_or_else(none)?;
-        let plain = Zeroizing::new(STANDARD.decode(plain).map_err(|_| none())?);
-        let bytes = plain.as_slice().try_into().map_err(|_| KmsError::Unsealable)?;
-        Ok(Key::new(bytes))
+        self.require_name(at)?;
+        let is_text = |byte: &u8| byte.is_ascii_graphic() && !b"\"\\".contains(byte);
+        if !sealed.iter().all(is_text) {
+            return Err(KmsError::Unsealable);
+        }
+        let body = body("ciphertext", sealed, at.purpose);
+        let answer = self.ask(Method::POST, ("decrypt", at.key_id), body).await?;
+        let plain = answer.data.plaintext.as_deref().ok_or_else(nonsense)?;
+        let plain = Zeroizing::new(STANDARD.decode(plain).map_err(|_| nonsense())?);
+        Key::from_slice(&plain).ok_or(KmsError::Unsealable)
     }
+}
+
+/// A body with one value, which needs no escapes, and the label of what it is for.
+fn body(name: &str, value: &[u8], purpose: &[u8]) -> Zeroizing<Vec<u8>> {
+    let label = label(purpose);
+    let parts: [&[u8]; 7] = [
+        b"{\"",
+        name.as_bytes(),
+        b"\":\"",
+        value,
+        b"\",\"associated_data\":\"",
+        label.as_bytes(),
+        b"\"}",
+    ];
+    // Of its full size at once: what grows leaves copies behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
+    parts.iter().for_each(|part| body.extend_from_slice(part));
+    body
 }
 
 #[cfg(test)]
@@ -205,34 +267,58 @@ mod tests {
     #[test]
     fn what_refusals_mean() {
         let said = |text: &str| format!("{{\"errors\":[\"{text}\"]}}");
+        let refused = |text: &str| KmsError::Refused(text.to_owned());
+        let too_old = "ciphertext or signature version is disallowed by policy (too old)";
         let table = [
-            (404, "", KmsError::NotFound),
-            (400, "encryption key not found", KmsError::NotFound),
-            (400, "refusing to use soft-deleted key", KmsError::Disabled),
-            (
-                400,
-                "ciphertext or signature version is disallowed by policy (too old)",
-                KmsError::Disabled,
-            ),
-            (400, "cipher: message authentication failed", KmsError::Unsealable),
-            (403, "permission denied", KmsError::Refused("permission denied".to_owned())),
-            (429, "request path: rate limit quota exceeded", KmsError::Throttled),
+            ("keys", 404, "", KmsError::NotFound),
+            ("keys", 404, "no handler for route", refused("404 Not Found: no handler for route")),
+            ("decrypt", 400, "encryption key not found", KmsError::NotFound),
+            ("encrypt", 400, "refusing to use soft-deleted key", KmsError::Disabled),
+            ("decrypt", 400, too_old, KmsError::Disabled),
+            ("decrypt", 400, "cipher: message authentication failed", KmsError::Unsealable),
+            ("encrypt", 400, "no AEAD", refused("400 Bad Request: no AEAD")),
+            ("encrypt", 403, "permission denied", refused("403 Forbidden: permission denied")),
+            ("encrypt", 429, "rate limit quota exceeded", KmsError::Throttled),
         ];
-        for (status, text, expected) in table {
+        for (verb, status, text, expected) in table {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(refusal(status, said(text).as_bytes()), expected, "{status} {text}");
+            assert_eq!(refusal((verb, status), said(text).as_bytes()), expected, "{verb} {text}");
         }
-        let sealed = refusal(StatusCode::SERVICE_UNAVAILABLE, said("Vault is sealed").as_bytes());
+        let sealed = StatusCode::SERVICE_UNAVAILABLE;
+        let sealed = refusal(("keys", sealed), said("Vault is sealed").as_bytes());
         assert!(matches!(sealed, KmsError::Unavailable(why) if why.contains("sealed")));
     }
 
     #[test]
-    fn names_of_keys_stay_in_their_place() {
-        for name in ["a", "my-key_1.x"] {
-            assert_eq!(require_name(name), Ok(()), "{name}");
+    fn names_of_keys_stay_in_their_place_and_with_their_account() {
+        let transit = Transit::new(TransitOptions {
+            server: Server::new("http://127.0.0.1:1".parse().unwrap(), None).unwrap(),
+            mount: "transit".to_owned(),
+            namespace: None,
+            token_file: "/nowhere".into(),
+            default_key: Some("default".to_owned()),
+            appid: 5,
+            patience: Duration::from_secs(1),
+        });
+        let name = |key_id, appid| transit.require_name(KeyUse { key_id, appid, purpose: b"" });
+        for key_id in ["a", "my-key_1.x", "7-x"] {
+            assert_eq!(name(key_id, 5), Ok(()), "{key_id}");
         }
-        for name in ["", "a/b", "..", "a..b", "a?b", "a%2fb", "ä", &"a".repeat(256)] {
-            assert_eq!(require_name(name), Err(KmsError::NotFound), "{name}");
+        let long = "a".repeat(256);
+        for key_id in ["", ".", "a/b", "..", "a..b", "a?b", "a%2fb", "ä", &long] {
+            assert_eq!(name(key_id, 5), Err(KmsError::NotFound), "{key_id}");
         }
+        assert_eq!(name("7-x", 7), Ok(()));
+        for key_id in ["a", "5-x", "77-x", "7", "x7-"] {
+            assert_eq!(name(key_id, 7), Err(KmsError::NotFound), "{key_id}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_json() {
+        let body = body("plaintext", b"YQ==", b"purpose");
+        let parsed: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(parsed["plaintext"], "YQ==");
+        assert_eq!(parsed["associated_data"], label(b"purpose"));
     }
 }

@@ -9,7 +9,7 @@ fn plain(length: u64) -> Vec<u8> {
 }
 
 fn seal(plain: &[u8], blocks: usize) -> Vec<u8> {
-    let mut sealer = Sealer::new(&Key::new(KEY), Stream::Data).unwrap();
+    let mut sealer = Sealer::new(&Key::new(&KEY), Stream::Data).unwrap();
     let mut sealed = Vec::new();
     let mut rest = plain;
     while rest.len() > blocks * S as usize {
@@ -22,7 +22,7 @@ fn seal(plain: &[u8], blocks: usize) -> Vec<u8> {
 }
 
 fn data() -> Segments {
-    Segments::new(&Key::new(KEY), Stream::Data).unwrap()
+    Segments::new(&Key::new(&KEY), Stream::Data).unwrap()
 }
 
 fn open(length: u64, range: Range<u64>, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
@@ -95,9 +95,9 @@ fn only_what_was_sealed_there_opens() {
     for (what, stored) in wrong {
         assert!(data().open_whole(stored).is_err(), "{what}");
     }
-    let table = Segments::new(&Key::new(KEY), Stream::Table).unwrap();
+    let table = Segments::new(&Key::new(&KEY), Stream::Table).unwrap();
     assert!(table.open_whole(sealed.clone()).is_err(), "another stream");
-    let other = Segments::new(&Key::new([8; 32]), Stream::Data).unwrap();
+    let other = Segments::new(&Key::new(&[8; 32]), Stream::Data).unwrap();
     assert!(other.open_whole(sealed.clone()).is_err(), "another key");
     let range = 3 * S..3 * S + 5;
     assert!(open(3 * S + 5, range.clone(), &sealed).is_ok());
@@ -109,7 +109,7 @@ fn only_what_was_sealed_there_opens() {
 /// The vector of `docs/format.md`.
 #[test]
 fn the_form_stays() {
-    let key = Key::new(std::array::from_fn(|n| n as u8));
+    let key = Key::new(&std::array::from_fn(|n| n as u8));
     let sealed = |stream, plain: &[u8]| {
         let sealed = Sealer::new(&key, stream).unwrap().finish(plain).unwrap();
         sealed.iter().map(|byte| format!("{byte:02x}")).collect::<String>()

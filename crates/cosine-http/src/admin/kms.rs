@@ -1,5 +1,7 @@
 //! Keys of the built-in key management, and the master key that they are sealed under.
 
+use std::sync::Arc;
+
 use cosine_store::{KmsKey, KmsKeyState};
 use cosine_wire::{ApiError, Code};
 use serde_json::{Value, json};
@@ -19,6 +21,10 @@ const DAY_MICROS: u64 = 86_400 * 1_000_000;
 /// Makes a key.
 pub async fn key_add(api: &Api, params: &Params) -> Result<Value, ApiError> {
     let appid = account(api, params).await?.appid;
+    if !api.store.keeps_kms_keys() {
+        let message = "Keys are made where the Transit engine is: nothing would use one of these.";
+        return Err(ApiError::new(Code::InvalidRequest, message));
+    }
     let description = params.text("description")?.unwrap_or_default().to_owned();
     if description.len() > DESCRIPTION_BYTES_MAX {
         return Err(invalid("description is longer than 1 KB.".to_owned()));
@@ -67,8 +73,10 @@ pub async fn key_rotate(api: &Api, params: &Params) -> Result<Value, ApiError> {
 }
 
 /// Has a new master key take the place of the one that there is.
-pub fn master_rotate(api: &Api) -> Result<Value, ApiError> {
-    api.settings.master.rotate().map_err(|error| {
+pub async fn master_rotate(api: &Api) -> Result<Value, ApiError> {
+    let master = Arc::clone(&api.settings.master);
+    let rotated = tokio::task::spawn_blocking(move || master.rotate()).await;
+    rotated.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(|error| {
         ApiError::new(
             Code::InvalidRequest,
             format!("The master key cannot be replaced here: {error}."),

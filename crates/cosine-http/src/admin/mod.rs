@@ -290,6 +290,6 @@ async fn answer(
         Command::KmsKeyDelete => kms::key_delete(api, params).await,
         Command::KmsKeyRotate => kms::key_rotate(api, params).await,
         Command::KmsMasterStatus => Ok(api.settings.master.status()),
-        Command::KmsMasterRotate => kms::master_rotate(api),
+        Command::KmsMasterRotate => kms::master_rotate(api).await,
     }
 }

@@ -32,7 +32,7 @@ impl Check<'_> {
                             true => 0,
                             false => 1,
                         };
-                        let how = (depth, Pace::UNBOUNDED);
+                        let how = (depth, Pace::UNBOUNDED, None);
                         // What nobody refers to goes, whole or not.
                         match references.is_empty() {
                             true => None,

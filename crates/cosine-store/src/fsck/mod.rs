@@ -263,6 +263,11 @@ impl<'e> Check<'e> {
             self.find(Flaw::WrongStore, "the store".into(), what, Mend::No);
             return Ok(false);
         }
+        let store_key = key::store_key();
+        if known.is_some() && self.kv.get(&store_key).await?.is_none() {
+            let what = "the key of the store is missing: put it back from a backup".into();
+            self.find(Flaw::DamagedRecord, hex(&store_key), what, Mend::No);
+        }
         Ok(true)
     }
 

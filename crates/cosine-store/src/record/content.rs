@@ -58,6 +58,18 @@ impl Coverage {
 }
 
 impl ContentRecord {
+    /// Whether what it says of its encryption cannot be.
+    pub fn contradicts_itself(&self) -> bool {
+        let keyed = self.content_key.is_some();
+        let sealed = match &self.body {
+            Body::Inline(key) | Body::Blob { key, .. } => matches!(key, DataKey::Sealed { .. }),
+            Body::Slices(_) => keyed,
+        };
+        keyed != self.coverage.needs_key()
+            || keyed != sealed
+            || keyed != self.sums.clear().is_none()
+    }
+
     /// Whether its bytes are its own: in one place, and not in slices of others.
     pub fn is_leaf(&self) -> bool {
         !matches!(self.body, Body::Slices(_))

@@ -82,6 +82,18 @@ impl<T: Serialize + DeserializeOwned + Clone> Sums<T> {
         postcard::from_bytes(&plain).map_err(|_| damaged())
     }
 
+    /// The checksums, if they are in clear, or there is a key.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn known(&self, key: Option<&Key>, owner: &[u8]) -> Result<Option<T>, Error> {
+        match (self, key) {
+            (Self::Clear(sums), _) => Ok(Some(sums.clone())),
+            (Self::Sealed(_), None) => Ok(None),
+            (Self::Sealed(_), Some(key)) => self.read(key, owner).map(Some),
+        }
+    }
+
     /// The checksums, if they are in clear.
     pub fn clear(&self) -> Option<&T> {
         match self {

@@ -22,6 +22,8 @@ pub struct EncryptionSettings {
     pub rewrap: RewrapRules,
     /// Refuse keys of customers over plain HTTP.
     pub customer_keys_need_tls: bool,
+    /// Let the memory of the process, and the keys in it, be dumped.
+    pub core_files: bool,
     /// The Transit engine, if there is one.
     pub kms: Option<KmsSettings>,
 }
@@ -62,6 +64,7 @@ impl EncryptionSettings {
             at_rest: yes("encrypt_at_rest")?,
             rewrap: RewrapRules { never, never_in },
             customer_keys_need_tls: yes("customer_keys_need_tls")?,
+            core_files: yes("core_files")?,
             kms: kms(&get)?,
         })
     }
@@ -90,7 +93,13 @@ fn master_key_source<'v>(get: impl Fn(&str) -> &'v str) -> Result<master_key::So
 /// Where the Transit engine is, if there is one.
 fn kms<'v>(get: impl Fn(&str) -> &'v str) -> Result<Option<KmsSettings>, String> {
     let some = |key: &str| Some(get(key).to_owned()).filter(|text| !text.is_empty());
-    let Some(endpoint) = some("kms_endpoint") else { return Ok(None) };
+    let Some(endpoint) = some("kms_endpoint") else {
+        let alone = ["kms_token_file", "kms_namespace", "kms_default_key", "kms_ca"];
+        return match alone.into_iter().find(|key| some(key).is_some()) {
+            Some(key) => Err(format!("{key} goes with kms_endpoint")),
+            None => Ok(None),
+        };
+    };
     let endpoint = endpoint_uri(&endpoint)
         .ok_or_else(|| format!("kms_endpoint: {endpoint} is not http(s)://<host>:<port>"))?;
     let token_file = some("kms_token_file").ok_or("kms_token_file goes with kms_endpoint")?;

@@ -10,6 +10,7 @@ use crate::error::store_error;
 use crate::params::small_body;
 use crate::reply::Reply;
 use crate::request::Request;
+use crate::sse::KEY_ID_BYTES_MAX;
 
 /// Sets what objects are encrypted with that come without a word about it. Objects that are there stay as
 /// they are.
@@ -18,6 +19,9 @@ pub async fn put(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let bucket = api.permitted_bucket(&request).await?;
     let encryption = match parse(&body)? {
         DefaultEncryption::Cos => BucketEncryption::Cos,
+        DefaultEncryption::Kms(Some(key_id)) if key_id.len() > KEY_ID_BYTES_MAX => {
+            return Err(ApiError::new(Code::InvalidArgument, "KMSMasterKeyID is too long."));
+        }
         DefaultEncryption::Kms(key_id) => BucketEncryption::Kms { key_id },
     };
     let set = api.store.set_bucket_encryption(&bucket, Some(encryption)).await;

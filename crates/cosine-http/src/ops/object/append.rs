@@ -1,6 +1,6 @@
 //! APPEND Object (436/7741).
 
-use cosine_store::{PutRequest, StorageClass, Zones};
+use cosine_store::{Encryption, Error, PutRequest, StorageClass, Zones};
 use cosine_wire::encode::hex;
 use cosine_wire::header::name;
 use cosine_wire::{ApiError, Code};
@@ -59,11 +59,17 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         forbid_overwrite: false,
         bucket,
     };
-    let customer_md5 = sse::md5_of(&append.encryption);
+    let (asked, customer_md5) =
+        (sse::asked(api, &request)?.is_some(), sse::md5_of(&append.encryption));
     api.permit_extras(&request, &append.bucket, (&append.acl, &append.tags)).await?;
     request.body.allow(OBJECT_BYTES_MAX.saturating_sub(position));
-    let appended =
-        api.store.append(append, position, &mut request.body).await.map_err(store_error)?;
+    let mut appended = api.store.append(append.clone(), position, &mut request.body).await;
+    if matches!(appended, Err(Error::OtherEncryption)) && !asked {
+        // It was the default of the bucket, and there is an object, empty, that is encrypted otherwise.
+        let append = PutRequest { encryption: Encryption::None, ..append };
+        appended = api.store.append(append, position, &mut request.body).await;
+    }
+    let appended = appended.map_err(store_error)?;
     let length = appended.version.size.to_string();
     // Its name notwithstanding, an MD5: that of the bytes that were appended.
     Ok(stored(api, &appended.version, customer_md5)?

@@ -75,6 +75,7 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
         return Err(Code::MissingContentLength.into());
     }
     check_length(&request)?;
+    require_no_headers(&request)?;
     let mut body = request.body.take();
     body.allow(OBJECT_BYTES_MAX + FORM_BYTES);
     let mut form = Form::read(&request.headers, body).await?;
@@ -116,6 +117,19 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let reply = stored(api, &version, customer_md5)?;
     let etag = api.store.sums(&version).map_err(store_error)?.etag.to_string();
     Answer::of(&form.fields).render(&request, reply, &etag)
+}
+
+/// What a form says stands in its fields. A header that says it would be ignored: it is refused.
+fn require_no_headers(request: &Request) -> Result<(), ApiError> {
+    let says = |name: &&str| name.starts_with("x-cos-") && *name != name::SECURITY_TOKEN;
+    let said = request.headers.keys().map(HeaderName::as_str).find(says);
+    match said.filter(|name| *name != name::SDK_RETRY) {
+        Some(name) => {
+            let message = format!("{name} is a field of the form, not a header beside it.");
+            Err(ApiError::new(Code::InvalidArgument, message))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Finds out who signed the form, and holds the form against its policy; returns how long the file may be.

@@ -1,9 +1,9 @@
 //! Complete Multipart Upload (436/7742).
 
 use cosine_store::CompleteRequest;
-use cosine_wire::ApiError;
 use cosine_wire::header::name;
 use cosine_wire::xml::complete_upload::{BODY_BYTES_MAX, document, parse};
+use cosine_wire::{ApiError, Code};
 
 use crate::Api;
 use crate::error::store_error;
@@ -24,6 +24,12 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let forbid_overwrite = forbid_overwrite(&request)?;
     let parts = parse(&body)?.into_iter().map(|(number, etag)| (number, digest(&etag))).collect();
     let customer_md5 = api.store.customer_md5(&upload).map_err(store_error)?;
+    // It takes no key; one that comes must be the upload's.
+    let presented = sse::key(api, &request)?.map(|key| key.md5());
+    if presented.is_some() && presented != customer_md5 {
+        let message = "The upload began with another customer key, or with none.";
+        return Err(ApiError::new(Code::InvalidArgument, message));
+    }
     let complete = CompleteRequest { upload, parts, forbid_overwrite };
     let version = api.store.complete_upload(complete).await.map_err(store_error)?;
     let location = format!("{}{}", request.authority, request.path);

@@ -68,6 +68,7 @@ async fn fetch(
         Slice::From(first, last) => Some(format!("bytes={first}-{last}")),
     };
     let now = api.clock.now_seconds();
+    let planned = api.store.plan_part(part).await.map_err(store_error)?;
     let mut object = remote.open(&source, range.as_deref(), now).await?;
     source.require(object.facts.facts())?;
     let wanted = slice.of(object.facts.size)?;
@@ -79,11 +80,9 @@ async fn fetch(
         true => object.facts.fetched().announced,
         false => Announced { length, crc64: None, md5: None },
     };
-    api.store.require_room().map_err(store_error)?;
     let memory = api.memory.take(length.min(WORK_BYTES)).await?;
-    let store = api.store.clone();
     let work = async move {
-        let part = store.fetch_part(part, announced, &mut object).await;
+        let part = planned.fetch(announced, &mut object).await;
         Ok(result(&part.map_err(fetch_error)?).root())
     };
     let reply = Reply::deferred_xml(Deferred::begin(&api.clock, work));
