@@ -13,6 +13,7 @@ mod policy;
 mod post_policy;
 mod qsign;
 mod record;
+mod sealed;
 mod tc3;
 mod xml;
 
@@ -24,6 +25,7 @@ pub use policy::policy;
 pub use post_policy::post_policy;
 pub use qsign::qsign;
 pub use record::record;
+pub use sealed::sealed;
 pub use tc3::tc3;
 pub use xml::xml;
 
@@ -36,7 +38,7 @@ use cosine_wire::host::{Binding, HostRules, ServedRegions};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("blob", blob),
     ("copy_source", copy_source),
     ("grant", grant),
@@ -45,6 +47,7 @@ pub const TARGETS: [Target; 10] = [
     ("post_policy", post_policy),
     ("qsign", qsign),
     ("record", record),
+    ("sealed", sealed),
     ("tc3", tc3),
     ("xml", xml),
 ];

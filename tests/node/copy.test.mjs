@@ -301,3 +301,92 @@ check('deleteMultipleObject deletes what it names, and a copy outlives its sourc
   assert.deepEqual(Contents.map(({ Key }) => Key), ['copy', 'kept']);
   await expectObject(cos, at('copy'), LARGE);
 });
+
+/** A key of a customer's: as the SDK takes it, and as headers of a copy's source. */
+function customerKey(fill) {
+  const key = Buffer.alloc(32, fill);
+  const [algorithm, base64, digest] = ['AES256', key.toString('base64'), md5(key).toString('base64')];
+  const prefix = 'x-cos-copy-source-server-side-encryption-customer-';
+  return {
+    options: { SSECustomerAlgorithm: algorithm, SSECustomerKey: base64, SSECustomerKeyMD5: digest },
+    source: { [`${prefix}algorithm`]: algorithm, [`${prefix}key`]: base64, [`${prefix}key-MD5`]: digest },
+  };
+}
+
+const [ONE, TWO] = [customerKey(1), customerKey(2)];
+
+/** The object has these bytes, opens with this key, and with nothing else. */
+async function expectLocked(cos, where, data, { options }, wrong) {
+  const got = await cos.getObject({ ...where, ...options });
+  assert.ok(got.Body.equals(data), `${where.Key}: ${got.Body.length} bytes of ${data.length}`);
+  assert.notEqual(got.ETag, etagOf(data));
+  const { headers } = await cos.headObject({ ...where, ...options });
+  expectHeaders(headers, {
+    etag: got.ETag,
+    'x-cos-server-side-encryption-customer-algorithm': 'AES256',
+    'x-cos-server-side-encryption-customer-key-MD5': options.SSECustomerKeyMD5,
+  });
+  const range = await cos.getObject({ ...where, ...options, Range: 'bytes=7-99999' });
+  assert.ok(range.Body.equals(data.subarray(7, 100_000)));
+  for (const other of [{}, wrong.options]) {
+    await assert.rejects(cos.getObject({ ...where, ...other }), (error) => error.statusCode === 400);
+  }
+  return got.ETag;
+}
+
+check('what a customer encrypts is copied under another key, and to none and back', async ({ cos, at }) => {
+  await cos.putObject({ ...at('source'), ...ONE.options, Body: LARGE });
+  const etag = await expectLocked(cos, at('source'), LARGE, ONE, TWO);
+  const copy = (Key, from, key, options) =>
+    cos.putObjectCopy({ ...at(Key), CopySource: sourceOf(at(from)), Headers: { ...key }, ...options });
+
+  await copy('two', 'source', ONE.source, TWO.options);
+  assert.notEqual(await expectLocked(cos, at('two'), LARGE, TWO, ONE), etag);
+  await expectLocked(cos, at('source'), LARGE, ONE, TWO);
+
+  await copy('plain', 'two', TWO.source, {});
+  await expectObject(cos, at('plain'), LARGE);
+  await copy('back', 'plain', {}, ONE.options);
+  assert.equal(await expectLocked(cos, at('back'), LARGE, ONE, TWO), etag);
+
+  await assert.rejects(copy('none', 'source', {}, TWO.options), (error) => error.statusCode === 400);
+  await assert.rejects(copy('none', 'source', TWO.source, TWO.options), (error) => error.statusCode === 400);
+  await assert.rejects(cos.headObject(at('none')), refused(404, '404'));
+});
+
+check('what a customer encrypts is uploaded and copied in parts', async ({ cos, at }) => {
+  await cos.putObject({ ...at('source'), ...TWO.options, Body: LARGE });
+  const { UploadId } = await cos.multipartInit({ ...at('parts'), ...ONE.options });
+  const upload = { ...at('parts'), UploadId, ...ONE.options };
+  const range = { CopySource: sourceOf(at('source')), CopySourceRange: `bytes=7-${2 * MIB}` };
+  const copied = await cos.uploadPartCopy({ ...upload, PartNumber: 1, ...range, Headers: { ...TWO.source } });
+  const sent = await cos.multipartUpload({ ...upload, PartNumber: 2, Body: LARGE.subarray(0, MIB) });
+  const Parts = [copied, sent].map(({ ETag }, before) => ({ PartNumber: before + 1, ETag }));
+  await assert.rejects(
+    cos.multipartUpload({ ...upload, ...TWO.options, PartNumber: 2, Body: LARGE }),
+    (error) => error.statusCode === 400,
+  );
+  await cos.multipartComplete({ ...at('parts'), UploadId, Parts });
+  const data = Buffer.concat([LARGE.subarray(7, 2 * MIB + 1), LARGE.subarray(0, MIB)]);
+  await expectLocked(cos, at('parts'), data, ONE, TWO);
+});
+
+check('SSE-COS and SSE-KMS are named in answers, and copied into one another', async ({ cos, at }) => {
+  const kinds = [
+    [{ ServerSideEncryption: 'AES256' }, 'AES256'],
+    [{ ServerSideEncryption: 'cos/kms', SSEContext: Buffer.from('{"a":"b"}').toString('base64') }, 'cos/kms'],
+  ];
+  for (const [options, shown] of kinds) {
+    const encrypted = { 'x-cos-server-side-encryption': shown };
+    expectHeaders((await cos.putObject({ ...at(shown), ...options, Body: LARGE })).headers, encrypted);
+    const { headers, Body } = await cos.getObject(at(shown));
+    assert.ok(Body.equals(LARGE));
+    expectHeaders(headers, encrypted);
+    for (const [other, name] of kinds) {
+      const made = await cos.putObjectCopy({ ...at(`to ${name}`), CopySource: sourceOf(at(shown)), ...other });
+      expectHeaders(made.headers, { 'x-cos-server-side-encryption': name });
+      assert.ok((await cos.getObject(at(`to ${name}`))).Body.equals(LARGE));
+      expectHeaders((await cos.headObject(at(`to ${name}`))).headers, { 'x-cos-server-side-encryption': name });
+    }
+  }
+});

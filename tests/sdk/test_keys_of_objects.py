@@ -372,8 +372,10 @@ def blobs(data: Path) -> list[Path]:
 
 def test_everything_is_sealed_and_nothing_shows_it(tmp_path: Path) -> None:
     """Then a copy into any kind moves no byte, whatever its source is said to be."""
-    data = tmp_path / "data"
-    with start(data, COSINE_ENCRYPT_AT_REST="true") as server:
+    data, config = tmp_path / "data", tmp_path / "cosine.toml"
+    config.write_text("encrypt_at_rest = true\n")
+    arguments = [*serve_arguments(data), "--config", str(config)]
+    with Cosine(*arguments, cwd=tmp_path, env=KEYS, secret_key=SECRET_KEY) as server:
         bucket = make_bucket(server)
         stored = put(server, bucket, "k", {}, LARGE).expect(200)
         assert stored.headers["ETag"] == f'"{hashlib.md5(LARGE).hexdigest()}"'

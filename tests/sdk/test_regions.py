@@ -13,6 +13,7 @@ import pytest
 
 from harness import SECRET_KEY, Answer, authorization, body_of, bucket_host, md5_hex, quoted_md5, unique_bucket
 from program import KEYS, Cosine, serve_arguments
+from sse import KMS_KEY_ID, SSE, A, B, CustomerKey
 
 HERE, THERE = "ap-beijing", "ap-shanghai"
 LARGE = random.Random(31).randbytes(3_000_000)
@@ -190,6 +191,78 @@ def test_c16_tags_are_those_of_the_version_that_is_copied(
     headers = {"x-cos-copy-source": source_of(theirs, "k") + "?versionId=null", **tags}
     here.send("PUT", "/k", bucket=mine, region=HERE, headers=headers).expect(200)
     assert get(here, mine, "k").body == b"null"
+
+
+KINDS = {"none": ({}, {}), "cos": ({SSE: "AES256"}, {}), "kms": ({SSE: "cos/kms"}, {}), "customer": (A.headers(), A.headers())}
+
+
+def show(answer: Answer) -> str:
+    """The kind of encryption that an answer names."""
+    if f"{SSE}-customer-algorithm" in answer.headers:
+        return "customer"
+    return {None: "none", "AES256": "cos", "cos/kms": "kms"}[answer.headers.get(SSE)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_encrypted_objects_of_another_deployment(
+    here: Cosine, there: Cosine, buckets: tuple[str, str], kind: str
+) -> None:
+    """They become whatever is asked for here, whole and as a part; plain ones have their MD5 again."""
+    mine, theirs = buckets
+    there.send("PUT", "/source", bucket=theirs, region=THERE, headers=KINDS[kind][0], body=LARGE).expect(200)
+    as_source = A.source_headers if kind == "customer" else {}
+    for wanted, (asks, reads) in KINDS.items():
+        fields = {"x-cos-copy-source": source_of(theirs), **as_source, **asks}
+        made = here.send("PUT", "/copy", bucket=mine, region=HERE, headers=fields).expect(200)
+        assert show(made) == wanted
+        got = here.send("GET", "/copy", bucket=mine, region=HERE, headers=reads).expect(200)
+        assert got.body == LARGE and show(got) == wanted
+        assert got.headers["ETag"] == made.xml.findtext("ETag")
+        assert (got.headers["ETag"] == quoted_md5(LARGE)) == (wanted in ("none", "cos"))
+        begun = here.send("POST", "/parts", bucket=mine, region=HERE, query={"uploads": ""}, headers=asks).expect(200)
+        query = {"partNumber": "1", "uploadId": str(begun.xml.findtext("UploadId"))}
+        fields = {"x-cos-copy-source": source_of(theirs), "x-cos-copy-source-range": "bytes=65530-131080", **as_source}
+        part = here.send("PUT", "/parts", bucket=mine, region=HERE, query=query, headers={**fields, **reads}).expect(200)
+        listed = f"<Part><PartNumber>1</PartNumber><ETag>{part.xml.findtext('ETag')}</ETag></Part>"
+        body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
+        del query["partNumber"]
+        here.send("POST", "/parts", bucket=mine, region=HERE, query=query, body=body).expect(200)
+        got = here.send("GET", "/parts", bucket=mine, region=HERE, headers=reads).expect(200)
+        assert got.body == LARGE[65530:131081] and show(got) == wanted
+
+
+@pytest.mark.parametrize(("kind", "key"), [("customer", None), ("customer", B), ("none", A), ("cos", B)])
+def test_the_key_of_a_source_in_another_deployment(
+    here: Cosine, there: Cosine, buckets: tuple[str, str], kind: str, key: CustomerKey | None
+) -> None:
+    """What does not open is refused with its ordinary status, and nothing is made."""
+    mine, theirs = buckets
+    there.send("PUT", "/source", bucket=theirs, region=THERE, headers=KINDS[kind][0], body=LARGE).expect(200)
+    fields = {"x-cos-copy-source": source_of(theirs), **(key.source_headers if key else {})}
+    query = {"partNumber": "1", "uploadId": here.client(HERE).create_multipart_upload(Bucket=mine, Key="k")["UploadId"]}
+    for answer in (
+        here.send("PUT", "/k", bucket=mine, region=HERE, headers=fields),
+        here.send("PUT", "/k", bucket=mine, region=HERE, query=query, headers=fields),
+    ):
+        assert answer.status == 400 and answer.xml.findtext("Code"), answer
+    unknown = {"x-cos-copy-source": source_of(theirs), SSE: "cos/kms", KMS_KEY_ID: "none"}
+    here.send("PUT", "/k", bucket=mine, region=HERE, headers=unknown).expect(400)
+    assert here.send("HEAD", "/k", bucket=mine, region=HERE).status == 404
+
+
+def test_a_customers_key_is_not_sent_on_without_tls(there: Cosine, tmp_path: Path) -> None:
+    """Where keys of customers are taken over TLS only, they leave so too."""
+    file = config(tmp_path, there.port)
+    file.write_text("customer_keys_need_tls = true\n" + file.read_text())
+    arguments = [*serve_arguments(tmp_path / "data"), "--config", str(file), "--regions", HERE]
+    bucket, theirs = unique_bucket(), unique_bucket()
+    there.send("PUT", bucket=theirs, region=THERE).expect(200)
+    there.send("PUT", "/source", bucket=theirs, region=THERE, headers=A.headers(), body=b"x").expect(200)
+    with Cosine(*arguments, cwd=tmp_path, env={**KEYS, "COSINE_REGIONS": ""}, secret_key=SECRET_KEY) as here:
+        here.send("PUT", bucket=bucket, region=HERE).expect(200)
+        fields = {"x-cos-copy-source": source_of(theirs), **A.source_headers}
+        answer = here.send("PUT", "/k", bucket=bucket, region=HERE, headers=fields)
+        assert answer.expect(400, "InvalidRequest") and b"HTTPS" in answer.body
 
 
 def test_c152_refusals_have_their_ordinary_status(here: Cosine, there: Cosine, buckets: tuple[str, str]) -> None:

@@ -246,3 +246,6 @@ fn place_of<'a>((bucket, key): (&Bucket, &'a ObjectKey), content_key: Uid) -> Pl
         appid: bucket.name().appid(),
     }
 }
+
+#[cfg(test)]
+mod tests;

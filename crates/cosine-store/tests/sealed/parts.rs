@@ -264,3 +264,56 @@ fn objects_that_are_sealed_in_part() {
         }
     });
 }
+
+/// What was uploaded in parts with a customer's key keeps its tag in a copy with the same key, and has it
+/// again after a copy with another one and back.
+#[test]
+fn a_customers_key_gives_an_upload_the_same_tag_again() {
+    run(async {
+        let world = World::new(|_| {}).await;
+        let (one, two) = (Kind::Customer(1), Kind::Customer(2));
+        let upload = world.begin("o", one).await;
+        let mut parts = vec![];
+        for number in 1..=3 {
+            let bytes = body(u64::from(number), MIB);
+            parts.push((number, world.part(&upload, number, one.key(), &bytes).await.unwrap()));
+        }
+        world.complete(upload, parts).await;
+        let tag = world.sums(&world.object("o").await).etag;
+        let standard = StorageClass::Standard;
+        let same = world.copy(("o", one), ("same", one), standard).await.unwrap();
+        assert_eq!(world.sums(&same).etag, tag);
+        let other = world.copy(("o", one), ("other", two), standard).await.unwrap();
+        assert_ne!(world.sums(&other).etag.digest, tag.digest);
+        assert_eq!(world.sums(&other).etag.parts, 3);
+    });
+}
+
+/// As many parts as there may be, each of a sealed source with a key of its own, fit into one commit.
+#[test]
+fn ten_thousand_parts_of_sealed_sources() {
+    run(async {
+        let world = World::new(|_| {}).await;
+        let bytes = body(1, 2 * MIB);
+        world.put("cos", Kind::Cos, &bytes).await;
+        world.put("customer", Kind::Customer(2), &bytes).await;
+        let kind = Kind::Customer(1);
+        let upload = world.begin("o", kind).await;
+        let start = |number: u16| u64::from(number) * 97;
+        let mut parts = vec![];
+        for number in 1..=10_000 {
+            let sources = [("cos", Kind::Cos), ("customer", Kind::Customer(2))];
+            let source = sources[usize::from(number % 2)];
+            let range = start(number)..start(number) + MIB as u64;
+            let part = world.part_copy((&upload, number, kind), source, range).await.unwrap();
+            parts.push((number, part.etag));
+        }
+        world.complete(upload, parts).await;
+        for number in [1, 2, 5_000, 9_999, 10_000] {
+            let at = u64::from(number - 1) * MIB as u64;
+            let read = world.read("o", at..at + 200_000, kind.key()).await.unwrap();
+            let from = start(number) as usize;
+            assert!(read == bytes[from..from + 200_000], "part {number}: other bytes");
+        }
+    });
+}

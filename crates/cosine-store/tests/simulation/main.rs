@@ -24,7 +24,7 @@ mod world;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cosine_kv::{Kv, Scan};
+use cosine_kv::{Found, Kv, Scan};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -79,7 +79,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Runs one case; returns what is left in the metadata, so that two runs can be compared.
+/// Runs one case; returns what is left in the metadata, so that two runs can be compared: which rows, and by
+/// which commit. What is in them is sealed under keys that no seed tells.
 fn run(seed: u64, steps: &[Step]) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -94,7 +95,11 @@ fn run(seed: u64, steps: &[Step]) -> Vec<String> {
         let kv = world.kv();
         world.end().await;
         let page = kv.scan(Scan::prefix(b"", usize::MAX)).await.unwrap();
-        page.found.iter().map(|found| format!("{found:?}")).collect()
+        let written = |found| match found {
+            Found::Row(key, row) => format!("{key:?} {:?}", row.revision),
+            other => format!("{other:?}"),
+        };
+        page.found.into_iter().map(written).collect()
     })
 }
 

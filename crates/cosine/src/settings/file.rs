@@ -261,6 +261,7 @@ fn text_of(value: toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(yes) => Some(yes.to_string()),
         toml::Value::Array(items) => {
             Some(items.into_iter().map(text_of).collect::<Option<Vec<_>>>()?.join(","))
         }
