@@ -310,6 +310,20 @@ impl Signer {
         self.copied(key, &format!("partNumber={number}&uploadId={upload}"), &headers)
     }
 
+    /// Upload Part.
+    pub fn put_part(&self, part: PartOf<'_>, content: Body) -> Request {
+        let PartOf { key, upload, number } = part;
+        let query = format!("partNumber={number}&uploadId={upload}");
+        self.request(Draft { method: "PUT", key, query: &query, body: content, ..Draft::default() })
+    }
+
+    /// List Parts. The answer has their tags in `ETag`.
+    pub fn list_parts(&self, key: &str, upload: &str) -> Request {
+        let query = format!("uploadId={upload}");
+        let expect = Expect::Text("<ETag>");
+        self.request(Draft { method: "GET", key, query: &query, expect, ..Draft::default() })
+    }
+
     /// Complete Multipart Upload, with the tags of the parts from 1 on.
     pub fn complete_upload(&self, key: &str, upload: &str, etags: &[String]) -> Request {
         let part = |(number, etag): (usize, &String)| {

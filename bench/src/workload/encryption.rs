@@ -11,17 +11,17 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 
-use super::reference::compose;
+use super::reference::element;
 use super::transcode::{timed, write};
 use super::{KIB, MIB, Settings, copy, object, perform_all, size_text};
-use crate::client::Body;
+use crate::client::{Body, Connection};
 use crate::load::{Load, Series, Until};
 use crate::report::{self, Target};
-use crate::request::{Request, Signer};
+use crate::request::{PartOf, Request, Signer};
 use crate::server::Cosine;
 
 const SMALL: u64 = KIB;
-/// The composed object: so many ranges of the large one.
+/// The object that is uploaded in parts has so many.
 const PARTS: u64 = 1000;
 const SEGMENT_BYTES: usize = 64 << 10;
 /// A range that is read out of the large object.
@@ -32,10 +32,12 @@ const CELL_PARTS: u32 = 4;
 
 type Headers = Vec<(&'static str, String)>;
 
-/// A kind of encryption: what asks for it, what reads it, and what reads it as the source of a copy.
+/// A kind of encryption: what asks for it, what asks for it of a copy, with another key if it has one, what
+/// reads it, and what reads it as the source of a copy.
 struct Kind {
     name: &'static str,
     asks: Headers,
+    copies: Headers,
     reads: Headers,
     as_source: Headers,
 }
@@ -65,14 +67,16 @@ fn kinds() -> [Kind; 4] {
     let asking = |name, value: &str| Kind {
         name,
         asks: vec![("x-cos-server-side-encryption", value.to_owned())],
+        copies: vec![("x-cos-server-side-encryption", value.to_owned())],
         reads: vec![],
         as_source: vec![],
     };
     [
-        Kind { name: "none", asks: vec![], reads: vec![], as_source: vec![] },
+        Kind { name: "none", asks: vec![], copies: vec![], reads: vec![], as_source: vec![] },
         Kind {
             name: "SSE-C",
             asks: customer(OWN, 1),
+            copies: customer(OWN, 2),
             reads: customer(OWN, 1),
             as_source: customer(SOURCE, 1),
         },
@@ -126,7 +130,7 @@ pub fn run(settings: &Settings) -> Result<(), Box<dyn Error>> {
 
 type Ratio = (String, f64, Target);
 
-/// Objects of a kind: a small one, a large one, and one that is composed of ranges of that.
+/// Objects of a kind: a small one, a large one, and one of the same bytes that is uploaded in parts.
 fn make(signer: &Signer, cosine: &Cosine, kind: &Kind, large: u64) -> io::Result<()> {
     let asking = signer.carrying(kind.asks.clone());
     let name = |what: &str| format!("{what}-{}", kind.name);
@@ -134,18 +138,34 @@ fn make(signer: &Signer, cosine: &Cosine, kind: &Kind, large: u64) -> io::Result
     let puts =
         [asking.put(&name("small"), Body::numbered(1, SMALL)), asking.put(&name("large"), content)];
     perform_all(cosine.address, &puts)?;
-    // Parts of a customer's upload bring the key, and so does every copy of the source.
-    let both = [kind.asks.clone(), kind.as_source.clone()].concat();
-    let composing =
-        if kind.reads.is_empty() { signer.carrying(vec![]) } else { signer.carrying(both) };
-    let part = large / PARTS;
-    let source = name("large");
-    let parts: Vec<_> = (0..PARTS).map(|n| (source.as_str(), n * part..(n + 1) * part)).collect();
-    let begin = asking.begin_upload(&name("parts"));
-    compose(&composing, cosine.address, &name("parts"), Some(&begin), &parts)?;
+    let bytes = large / PARTS * PARTS;
+    upload(signer, cosine, (kind, &name("parts")), content.first(bytes))?;
     let reading = signer.carrying(kind.reads.clone());
-    let check = reading.get_checked(&name("parts"), content.first(part * PARTS));
-    perform_all(cosine.address, &[check])
+    perform_all(cosine.address, &[reading.get_checked(&name("parts"), content.first(bytes))])
+}
+
+/// Uploads an object in parts. Those of a customer's upload bring the key.
+fn upload(
+    signer: &Signer,
+    cosine: &Cosine,
+    (kind, key): (&Kind, &str),
+    content: Body,
+) -> io::Result<()> {
+    let mut connection = Connection::open(cosine.address)?;
+    let begin = signer.carrying(kind.asks.clone()).begin_upload(key);
+    let upload = element(&begin.fetch(&mut connection)?, "UploadId")?;
+    let sending = signer.carrying(kind.reads.clone());
+    let bytes = content.bytes() / PARTS;
+    for number in 0..PARTS {
+        let part = PartOf { key, upload: &upload, number: number as u32 + 1 };
+        let body = content.after((number * bytes) as usize).first(bytes);
+        sending.put_part(part, body).perform(&mut connection)?;
+    }
+    let listed = signer.list_parts(key, &upload).fetch(&mut connection)?;
+    let listed = String::from_utf8_lossy(&listed);
+    let etags: io::Result<Vec<String>> =
+        listed.split("<Part>").skip(1).map(|part| element(part.as_bytes(), "ETag")).collect();
+    signer.complete_upload(key, &upload, &etags?).perform(&mut connection)
 }
 
 /// Copies of the three objects of one kind into another, in turn.
@@ -156,7 +176,7 @@ fn cell(
     (from, source, wanted): (&str, &Kind, &Kind),
     all: &mut Vec<[Series; 3]>,
 ) -> io::Result<()> {
-    let copying = signer.carrying([wanted.asks.clone(), source.as_source.clone()].concat());
+    let copying = signer.carrying([wanted.copies.clone(), source.as_source.clone()].concat());
     let names = ["small", "large", "parts"];
     let mut series =
         names.map(|what| Series::new(format!("copy {what}, {from} to {}", wanted.name)));

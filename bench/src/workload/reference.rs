@@ -42,9 +42,9 @@ pub fn run(settings: &Settings) -> Result<(), Box<dyn Error>> {
     let sources =
         [signer.put("small", small), signer.put("block", block), signer.put("whole", whole)];
     perform_all(address, &sources)?;
-    compose(&signer, address, "large", None, &vec![("block", 0..BLOCK); BLOCKS as usize])?;
+    compose(&signer, address, "large", &vec![("block", 0..BLOCK); BLOCKS as usize])?;
     let part = |number| ("whole", number * PART..(number + 1) * PART);
-    compose(&signer, address, "parts", None, &(0..PARTS).map(part).collect::<Vec<_>>())?;
+    compose(&signer, address, "parts", &(0..PARTS).map(part).collect::<Vec<_>>())?;
     // A block is so long that the next one goes on where it ends.
     let contents = [
         ("small", small),
@@ -132,38 +132,29 @@ fn ranges(
 fn check_range(signer: &Signer, address: SocketAddr, source: &str, of: Body) -> io::Result<()> {
     for bytes in RANGES {
         let key = format!("check-{source}-{bytes}");
-        compose(signer, address, &key, None, &[(source, UNALIGNED..UNALIGNED + bytes)])?;
+        compose(signer, address, &key, &[(source, UNALIGNED..UNALIGNED + bytes)])?;
         let content = of.after(UNALIGNED as usize).first(bytes);
         perform_all(address, &[signer.get_checked(&key, content)])?;
     }
     Ok(())
 }
 
-/// Makes an object of ranges of others; `begin` begins its upload, if that is another request than the
-/// others.
-///
-/// # Errors
-/// The server fails, or refuses a request.
-pub fn compose(
+/// Makes an object of ranges of others.
+fn compose(
     signer: &Signer,
     address: SocketAddr,
     key: &str,
-    begin: Option<&Request>,
     parts: &[(&str, Range<u64>)],
 ) -> io::Result<()> {
     let mut connection = Connection::open(address)?;
-    let upload = match begin {
-        Some(begin) => element(&begin.fetch(&mut connection)?, "UploadId")?,
-        None => self::begin(signer, &mut connection, key)?,
-    };
+    let upload = begin(signer, &mut connection, key)?;
     let mut etags = Vec::with_capacity(parts.len());
     for (number, (source, range)) in (1..).zip(parts) {
         let part = PartOf { key, upload: &upload, number };
         let answer = signer.copy_part(source, range.clone(), part).fetch(&mut connection)?;
         etags.push(element(&answer, "ETag")?);
     }
-    // What parts carry, their end does not.
-    signer.carrying(vec![]).complete_upload(key, &upload, &etags).perform(&mut connection)
+    signer.complete_upload(key, &upload, &etags).perform(&mut connection)
 }
 
 /// Begins an upload, and returns its id.
@@ -172,7 +163,10 @@ fn begin(signer: &Signer, connection: &mut Connection, key: &str) -> io::Result<
 }
 
 /// The text of the first element of this name, without quotes.
-fn element(document: &[u8], name: &str) -> io::Result<String> {
+///
+/// # Errors
+/// There is none.
+pub fn element(document: &[u8], name: &str) -> io::Result<String> {
     let text = String::from_utf8_lossy(document);
     let inner = text.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once('<'));
     let (value, _) = inner.ok_or_else(|| io::Error::other(format!("no {name} in {text}")))?;

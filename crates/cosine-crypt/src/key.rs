@@ -263,6 +263,11 @@ mod tests {
             hex,
             format!("01{}7d93f69377c4b589ca8fc842988e6b71d43994350416", "aa".repeat(32))
         );
+        let only = key.seal_only_key(b"test", &Key::new(&[0xbb; KEY_BYTES])).unwrap();
+        let hex: String = only.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (front, back) = hex.split_at(48);
+        assert_eq!(front, "8de00d437f1450e26e42067634efa11834ccc0276aea9624");
+        assert_eq!(back, "43b7ecd9a196253d55175e2deec7c8b06e38042bdfa51336");
         assert_eq!(format!("{key:?}"), "Key(..)");
     }
 }
