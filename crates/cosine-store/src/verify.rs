@@ -213,3 +213,6 @@ async fn read_through(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

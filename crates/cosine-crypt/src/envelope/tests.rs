@@ -90,6 +90,24 @@ fn an_envelope_opens_in_its_place_alone() {
     }
 }
 
+/// Two envelopes in one place, of the same content key: what one says of its context is not the other's.
+#[test]
+fn the_context_binds() {
+    let ring = keyring(|_, _| {});
+    let key = Key::new(&[1; 32]);
+    let seal = |context| {
+        let Envelope::Kms(sealed) = run(ring.seal(&key, &kms(None, context), PLACE)).unwrap()
+        else {
+            panic!("another kind")
+        };
+        sealed
+    };
+    let (one, other) = (seal("{\"a\":\"1\"}"), seal("{\"a\":\"2\"}"));
+    let mixed = KmsEnvelope { context: other.context, ..one.clone() };
+    assert!(run(ring.open(&Envelope::Kms(mixed), None, PLACE)).is_err());
+    assert!(run(ring.open(&Envelope::Kms(one), None, PLACE)).is_ok());
+}
+
 /// One kind's envelope is not another's, though the key of the store seals both.
 #[test]
 fn kinds_do_not_stand_for_each_other() {

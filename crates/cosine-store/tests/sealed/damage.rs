@@ -1,13 +1,15 @@
 //! What is on the disk is flipped, swapped, cut, or of another time: an error, never wrong bytes.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use cosine_blob::{Blobs, Files, files};
+use cosine_blob::{BlobReader, Blobs, Files, Finished, Opener, files};
 use cosine_crypt::segment::{SEGMENT_BYTES, TAG_BYTES};
 use cosine_store::fsck::{Flaw, FsckOptions, fsck};
-use cosine_store::{Engines, Error};
+use cosine_store::{Engines, Error, StorageClass};
 
 use crate::world::{Kind, World, body, run};
 
@@ -144,6 +146,50 @@ fn what_another_content_had_does_not_stand_in() {
             let begin = n * SEGMENT_BYTES;
             let read = disk.world.read("o", begin..begin + 9, None).await;
             assert!(matches!(read, Err(Error::Blob(_))), "{read:?}");
+        }
+    });
+}
+
+/// A blob whose bytes are changed after they were verified, as memory that fails changes them.
+#[derive(Debug)]
+struct Changed(Arc<dyn BlobReader>);
+
+#[async_trait]
+impl BlobReader for Changed {
+    fn finished(&self) -> Finished {
+        self.0.finished()
+    }
+
+    async fn read(&self, range: Range<u64>) -> Result<Bytes, cosine_blob::Error> {
+        let mut bytes = self.0.read(range).await?.to_vec();
+        bytes[0] ^= 1;
+        Ok(bytes.into())
+    }
+
+    async fn read_opened(
+        &self,
+        range: Range<u64>,
+        open: Opener,
+    ) -> Result<Bytes, cosine_blob::Error> {
+        self.0.read_opened(range, open).await
+    }
+
+    async fn crc64(&self, range: Range<u64>) -> Result<u64, cosine_blob::Error> {
+        self.0.crc64(range).await
+    }
+}
+
+/// What is sealed on its way is held against what it was, and not only against itself.
+#[test]
+fn what_changes_while_it_is_sealed_is_noticed() {
+    run(async {
+        let changed: cosine_store::Lens = |inner| Arc::new(Changed(inner));
+        let world = World::new(|options| options.copy_lens = Some(changed)).await;
+        world.put("plain", Kind::None, &body(1, SIZE)).await;
+        for wanted in [Kind::Cos, Kind::Customer(1)] {
+            let copied =
+                world.copy(("plain", Kind::None), ("copy", wanted), StorageClass::Standard);
+            assert!(matches!(copied.await, Err(Error::Damaged(_))));
         }
     });
 }

@@ -226,6 +226,14 @@ fn appends_are_encrypted_as_the_object_is() {
                         world.store.append(request, bytes.len() as u64, &mut body(1, 9)).await;
                     assert!(matches!(refused, Err(Error::Key(_))), "{kind:?}: {refused:?}");
                 }
+                // What the object is not encrypted as cannot be asked for.
+                for asked in [Kind::Cos, Kind::Kms] {
+                    let request = world.request(&name, asked);
+                    let mut nothing = Bytes::new();
+                    let came = world.store.append(request, bytes.len() as u64, &mut nothing).await;
+                    let refused = matches!(came, Err(Error::OtherEncryption));
+                    assert_eq!(refused, asked != kind, "{kind:?} {asked:?}");
+                }
                 for wanted in Kind::ALL {
                     let (from, to) = ((name.as_str(), kind), ("copy", wanted));
                     world.copy(from, to, StorageClass::Standard).await.unwrap();
