@@ -337,7 +337,7 @@ def test_what_sdks_say_again(server: Server, bucket: str, key_id: str) -> None:
     """On parts and at the end of an upload, what it began with may be said once more, and nothing else."""
     kms = {SSE: "cos/kms", KMS_KEY_ID: key_id, CONTEXT: context('{"a": "b"}')}
     for asks, others in [
-        (kms, [{SSE: "AES256"}, {KMS_KEY_ID: "another"}]),
+        (kms, [{SSE: "AES256"}, {KMS_KEY_ID: "another"}, {CONTEXT: context('{"a": "c"}')}]),
         ({SSE: "AES256"}, [{SSE: "cos/kms"}, {KMS_KEY_ID: key_id}, {CONTEXT: context("{}")}]),
         (A.headers(), [B.headers(), {SSE: "AES256"}]),
         ({}, [A.headers(), {SSE: "AES256"}]),
@@ -352,6 +352,17 @@ def test_what_sdks_say_again(server: Server, bucket: str, key_id: str) -> None:
             both = {**headers, **(A.headers() if asks == A.headers() and SSE in headers else {})}
             server.send("PUT", "/k", bucket=bucket, query=query, headers=both, body=b"x").expect(400, "InvalidArgument")
         server.send("POST", "/k", bucket=bucket, query={"uploadId": upload}, headers=asks, body=body.encode()).expect(200)
+
+
+def test_the_end_of_an_upload_says_again_what_it_began_with(server: Server, bucket: str) -> None:
+    """The SDK for Go repeats every header there."""
+    said = {"x-cos-storage-class": "STANDARD_IA", "x-cos-acl": "private", "x-cos-tagging": "a=b", SSE: "AES256"}
+    upload, _ = begin(server, bucket, "k", said)
+    query = {"partNumber": "1", "uploadId": upload}
+    etag = server.send("PUT", "/k", bucket=bucket, query=query, body=CONTENT).expect(200).headers["ETag"]
+    body = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
+    server.send("POST", "/k", bucket=bucket, query={"uploadId": upload}, headers=said, body=body.encode()).expect(200)
+    assert server.send("HEAD", "/k", bucket=bucket).headers["x-cos-storage-class"] == "STANDARD_IA"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -493,6 +504,8 @@ def test_the_default_of_a_bucket(server: Server, bucket: str, key_id: str) -> No
         (default("cos/kms"), 400, "InvalidArgument"),
         (default("AES256", "key"), 400, "InvalidArgument"),
         (default("SM4"), 501, "NotImplemented"),
+        (default("KMS", "&#1;"), 400, "InvalidArgument"),
+        (default("KMS", "a b"), 400, "InvalidArgument"),
     ],
 )
 def test_defaults_that_are_none(server: Server, bucket: str, body: bytes, status: int, code: str) -> None:
@@ -558,7 +571,10 @@ def test_the_sdk_with_sse_c(server: Server, bucket: str, tmp_path: Path, size: i
     options = {**A.options("CopySource"), **B.options()}
     copied = client.copy_object(Bucket=bucket, Key="copied", CopySource=source, **options)
     assert copied[algorithm] == "AES256"
+    # From 5 GB on it copies in parts.
+    client._conf._copy_part_threshold_size = 1 << 20
     client.copy(Bucket=bucket, Key="parts", CopySource=source, StorageClass="STANDARD_IA", PartSize=5, **options)
+    assert client.head_object(Bucket=bucket, Key="parts", **B.options())["ETag"].endswith('-5"') == (size > 1 << 20)
     client.copy(Bucket=bucket, Key="plain", CopySource=source, **A.options("CopySource"))
     for key, reads in [("copied", B.options()), ("parts", B.options()), ("plain", {})]:
         client.download_file(Bucket=bucket, Key=key, DestFilePath=str(back), **reads)

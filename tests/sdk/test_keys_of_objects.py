@@ -76,6 +76,7 @@ def test_a_key_from_its_making_to_its_end(server: Server, bucket: str) -> None:
     assert read(server, bucket, "k") == read(server, bucket, "newer") == CONTENT
 
     server.admin("kms", "key", "schedule-deletion", "--id", key_id)
+    assert server.try_admin("kms", "key", "disable", "--id", key_id).returncode != 0, "it would keep it"
     assert state(server, key_id) == "PendingDeletion"
     refused("KmsKeyDisabled")
     server.admin("kms", "key", "enable", "--id", key_id)
@@ -87,12 +88,28 @@ def test_a_key_from_its_making_to_its_end(server: Server, bucket: str) -> None:
     assert key_id not in [key["key_id"] for key in server.admin("kms", "key", "list")["keys"]]
 
 
+def test_a_default_key_that_is_gone_has_a_successor(server: Server, bucket: str) -> None:
+    first = put(server, bucket, "k", {SSE: "cos/kms"}).expect(200).headers[KMS_KEY_ID]
+    server.admin("kms", "key", "schedule-deletion", "--id", first, "--days", 0)
+    second = put(server, bucket, "k", {SSE: "cos/kms"}).expect(200).headers[KMS_KEY_ID]
+    assert second != first
+    assert put(server, bucket, "k", {SSE: "cos/kms"}).expect(200).headers[KMS_KEY_ID] == second
+    assert read(server, bucket, "k") == CONTENT
+
+
 @pytest.mark.parametrize("key_id", ["none", "48ba38aa-26c5-11ea-855c-525400850000", "x" * 300, "a/../b"])
 def test_keys_that_do_not_exist(server: Server, bucket: str, key_id: str) -> None:
     put(server, bucket, "k", kms(key_id)).expect(400, "KmsKeyNotExist")
     assert server.send("HEAD", "/k", bucket=bucket).status == 404
     for command in ("describe", "enable", "disable", "rotate", "schedule-deletion"):
         assert server.try_admin("kms", "key", command, "--id", key_id).returncode != 0
+
+
+def test_ids_that_are_longer_than_any(server: Server) -> None:
+    for arguments in (("kms", "key", "describe"), ("key", "remove")):
+        refused = server.try_admin(*arguments, "--id", "x" * 100_000)
+        assert refused.returncode != 0 and " refuses: " in refused.stderr, refused.stderr[:200]
+    assert "panicked" not in server.log()
 
 
 def test_keys_belong_to_an_account(server: Server, bucket: str) -> None:
@@ -240,8 +257,19 @@ def test_a_token_that_cannot_be_had(vault: Vault, tmp_path: Path) -> None:
         token.unlink()
         put(server, bucket, "new", kms("my-key")).expect(500, "KmsInternalException")
         os.mkfifo(token)
-        put(server, bucket, "new", kms("my-key")).expect(503, "ServiceUnavailable")
-        put(server, bucket, "plain", {}).expect(200)
+        many = 200
+        waiting = [server.connect() for _ in range(many)]
+        for sock in waiting:
+            headers = {**kms("my-key"), "Content-Length": "0"}
+            sock.sendall(server.head_bytes("PUT", "/new", host=bucket_host(bucket), headers=headers))
+        for sock in waiting:
+            read_answer(sock).expect(503, "ServiceUnavailable")
+            sock.close()
+        put(server, bucket, "plain", {}, LARGE).expect(200)
+        assert read(server, bucket, "plain") == LARGE
+        # A read that hangs keeps a thread; few are begun.
+        threads = re.search(r"Threads:\s+(\d+)", Path(f"/proc/{server.process.pid}/status").read_text())
+        assert threads and int(threads[1]) < many / 2
         # Whoever still waits for it reads an end.
         os.close(os.open(token, os.O_RDWR))
 

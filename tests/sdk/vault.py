@@ -43,7 +43,11 @@ class Vault:
                 length = int(self.headers.get("Content-Length", 0))
                 vault.answer(self, json.loads(self.rfile.read(length) or b"{}"))
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Listener(ThreadingHTTPServer):
+            # Many connect at once: beyond it, they try again after seconds.
+            request_queue_size = 256
+
+        self.server = Listener(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

@@ -6,6 +6,7 @@
 mod trust;
 
 use std::io::{Error, ErrorKind};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 
 use cosine_wire::encode::encode_key;
@@ -117,7 +119,7 @@ impl Server {
         let default = if self.tls.is_some() { 443 } else { 80 };
         let port = self.endpoint.port_u16().unwrap_or(default);
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((bare, port)).await?;
+        let stream = TcpStream::connect(&resolve(bare, port).await?[..]).await?;
         stream.set_nodelay(true)?;
         match &self.tls {
             None => Ok(Box::new(stream)),
@@ -127,6 +129,23 @@ impl Server {
             }
         }
     }
+}
+
+/// Lookups of names at a time: one that hangs keeps its thread, and the others wait for none.
+static LOOKUPS: Semaphore = Semaphore::const_new(8);
+
+/// The addresses of a host, by its name or as it is.
+async fn resolve(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let turn = LOOKUPS.acquire().await.map_err(Error::other)?;
+    let host = host.to_owned();
+    let found = tokio::task::spawn_blocking(move || {
+        let _until_it_is_found = turn;
+        (host.as_str(), port).to_socket_addrs().map(Iterator::collect)
+    });
+    found.await.map_err(Error::other)?
 }
 
 /// What a request can go over.

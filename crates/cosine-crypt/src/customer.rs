@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use md5::{Digest, Md5};
+use zeroize::Zeroizing;
 
-use crate::Key;
+use crate::{KEY_BYTES, Key};
 
 /// A customer's key. Clones are the same key.
 #[derive(Clone)]
@@ -49,22 +50,50 @@ impl CustomerKey {
         &self.key
     }
 
+    /// What entity tags of bytes that are encrypted with the key are made with.
+    pub fn tag_key(&self) -> TagKey {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.bytes().as_slice());
+        let mut bytes = Zeroizing::new([0; KEY_BYTES]);
+        let made = hmac::sign(&key, b"entity tag");
+        bytes.iter_mut().zip(made.as_ref()).for_each(|(to, from)| *to = *from);
+        TagKey(Key::new(&bytes))
+    }
+
     /// What stands for a digest of bytes that are encrypted with the key: the same for the same bytes and
     /// key, and of no use to whoever lacks the key.
     pub fn blind(&self, digest: [u8; 16]) -> [u8; 16] {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, self.key.bytes().as_slice());
-        let mut context = hmac::Context::with_key(&key);
-        context.update(b"entity tag");
-        context.update(&digest);
-        let mut blind = [0; 16];
-        blind.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
-        blind
+        self.tag_key().blind(digest)
     }
 
     /// Whether both are the same key.
     pub fn is(&self, other: &Self) -> bool {
         let (a, b) = (self.key.bytes(), other.key.bytes());
         aws_lc_rs::constant_time::verify_slices_are_equal(a.as_slice(), b.as_slice()).is_ok()
+    }
+}
+
+/// What follows from a customer's key, does not lead back to it, and suffices for entity tags.
+#[derive(Debug)]
+pub struct TagKey(Key);
+
+impl TagKey {
+    /// The one of these bytes, if they are as many as it has.
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        Key::from_slice(bytes).map(Self)
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8; KEY_BYTES] {
+        self.0.bytes()
+    }
+
+    /// As [`CustomerKey::blind`].
+    pub fn blind(&self, digest: [u8; 16]) -> [u8; 16] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.bytes().as_slice());
+        let mut blind = [0; 16];
+        let made = hmac::sign(&key, &digest);
+        blind.iter_mut().zip(made.as_ref()).for_each(|(to, from)| *to = *from);
+        blind
     }
 }
 

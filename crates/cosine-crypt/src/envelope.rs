@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::kms::{KeyManagement, KeyUse, KmsError, Provider};
 use crate::{CustomerKey, Key, SealError};
@@ -285,8 +286,21 @@ impl Keyring {
         found.ok_or_else(|| KmsError::Unavailable(format!("{provider} is not configured")))
     }
 
-    /// Whether an envelope is sealed under the very key that `encryption` asks for: then a re-wrap would
-    /// change no key.
+    /// The encryption context of an envelope, if it is one of the key management's. Asks nobody.
+    ///
+    /// # Errors
+    /// [`KeyError::Damaged`].
+    pub fn context(
+        &self,
+        envelope: &Envelope,
+        place: Place<'_>,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, KeyError> {
+        let Envelope::Kms(kms) = envelope else { return Ok(None) };
+        Ok(Some(self.store.open(&place.context_purpose(), &kms.context)?))
+    }
+
+    /// Whether an envelope is sealed under the very key that `encryption` asks for, and under its latest
+    /// version: then a re-wrap would change no key.
     pub async fn is_under(
         &self,
         envelope: &Envelope,
@@ -303,7 +317,10 @@ impl Keyring {
                     Some(key_id) => key_id.clone(),
                     None => self.kms.default_key(appid).await?,
                 };
-                kms.provider == self.kms.provider() && kms.key_id == wanted
+                let at = KeyUse { key_id: &wanted, appid, purpose: &[] };
+                kms.provider == self.kms.provider()
+                    && kms.key_id == wanted
+                    && self.kms.is_latest(at, &kms.one_time).await?
             }
             _ => false,
         })

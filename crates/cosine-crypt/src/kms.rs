@@ -88,4 +88,10 @@ pub trait KeyManagement: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`KmsError`].
     async fn open(&self, at: KeyUse<'_>, sealed: &[u8]) -> Result<Key, KmsError>;
+
+    /// Whether a one-time key is sealed under the key's latest version, as a new one would be.
+    ///
+    /// # Errors
+    /// [`KmsError`].
+    async fn is_latest(&self, at: KeyUse<'_>, sealed: &[u8]) -> Result<bool, KmsError>;
 }

@@ -10,7 +10,7 @@ pub mod kms;
 mod master;
 pub mod segment;
 
-pub use customer::{CustomerKey, CustomerKeyError};
+pub use customer::{CustomerKey, CustomerKeyError, TagKey};
 pub use envelope::{Encryption, Envelope, KeyError, Keyring, Place, Shown};
 pub use key::{KEY_BYTES, Key, SealError};
 pub use kms::{KeyManagement, KmsError, Provider};

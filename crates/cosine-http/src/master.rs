@@ -118,8 +118,8 @@ impl Master {
             return Ok(false);
         }
         match &self.keeper {
-            Some(_) if !self.durable => {
-                tracing::info!("durability is os: the former master keys stay in their file");
+            _ if !self.durable => {
+                tracing::info!("durability is os: the former master keys are still needed");
             }
             Some(keeper) => {
                 let current = self.keys.current();

@@ -268,8 +268,8 @@ operations! {
         "x-cos-copy-source-server-side-encryption-customer-*"
     ] ["UploadPartCopy" "PutObject"] BucketWrite "PutObject" Built;
     UploadPart PUT Object [Query "uploadId"] ["partNumber"] ["x-cos-server-side-encryption" "x-cos-server-side-encryption-*"] ["UploadPart"] BucketWrite "PutObject" Built;
-    InitiateMultipartUpload POST Object [Query "uploads"] [] ["x-cos-tagging" "x-cos-storage-class" "x-cos-acl" "x-cos-grant-*" "x-cos-forbid-overwrite" "x-cos-meta-*" "x-cos-server-side-encryption" "x-cos-server-side-encryption-*"] ["InitiateMultipartUpload"] BucketWrite "PutObject" Built;
-    CompleteMultipartUpload POST Object [Query "uploadId"] [] ["x-cos-forbid-overwrite" "x-cos-meta-*" "x-cos-server-side-encryption" "x-cos-server-side-encryption-*"] ["CompleteMultipartUpload"] BucketWrite "PutObject" Built;
+    InitiateMultipartUpload POST Object [Query "uploads"] [] ["x-cos-tagging" "x-cos-storage-class" "x-cos-acl" "x-cos-grant-*" "x-cos-forbid-overwrite" "x-cos-meta-*" "x-cos-server-side-encryption" "x-cos-server-side-encryption-*" "x-cos-copy-source-server-side-encryption-customer-*"] ["InitiateMultipartUpload"] BucketWrite "PutObject" Built;
+    CompleteMultipartUpload POST Object [Query "uploadId"] [] ["x-cos-tagging" "x-cos-storage-class" "x-cos-acl" "x-cos-grant-*" "x-cos-forbid-overwrite" "x-cos-meta-*" "x-cos-server-side-encryption" "x-cos-server-side-encryption-*"] ["CompleteMultipartUpload"] BucketWrite "PutObject" Built;
     AbortMultipartUpload DELETE Object [Query "uploadId"] [] [] ["AbortMultipartUpload"] BucketWrite "AbortMultipartUpload" Built;
     AppendObject POST Object [Query "append"] ["position"] ["x-cos-tagging" "x-cos-storage-class" "x-cos-acl" "x-cos-grant-*" "x-cos-meta-*" "x-cos-server-side-encryption" "x-cos-server-side-encryption-*"] ["AppendObject"] BucketWrite "" Built;
     PostObjectRestore POST Object [Query "restore"] ["versionId"] ["x-cos-server-side-encryption-customer-*"] ["PostObjectRestore" "RestoreObject"] Nothing "RestoreObject" Built;

@@ -4,7 +4,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cosine_store::{Bucket, CustomerKey, Encryption, Shown};
+use cosine_store::{Bucket, CustomerKey, Encryption, Shown, Upload};
 use cosine_wire::header::{CUSTOMER_KEY, CustomerKeyHeaders, SOURCE_CUSTOMER_KEY, name};
 use cosine_wire::{ApiError, Code};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -141,18 +141,24 @@ fn encryption_context(value: Option<&str>) -> Result<Vec<u8>, ApiError> {
 ///
 /// # Errors
 /// 400 `InvalidArgument`.
-pub fn require_same(request: &Request, shown: Shown<'_>) -> Result<(), ApiError> {
-    let (kind, key_id) = match shown {
+pub fn require_same(api: &Api, request: &Request, upload: &Upload) -> Result<(), ApiError> {
+    let (kind, key_id) = match upload.shown() {
         Shown::Cos => (AES256, None),
         Shown::Kms(key_id) => (COS_KMS, Some(key_id)),
         Shown::Nothing | Shown::Customer => ("", None),
     };
     let said_kind = request.header(name::SSE)?;
     let said_key = request.header(name::SSE_KMS_KEY_ID)?;
-    let said_context = request.header(name::SSE_CONTEXT)?;
+    let same_context = match request.header(name::SSE_CONTEXT)? {
+        None => true,
+        said => {
+            let said = encryption_context(said)?;
+            api.store.upload_has_context(upload, &said).map_err(store_error)?
+        }
+    };
     let same = said_kind.is_none_or(|said| said == kind)
         && said_key.is_none_or(|said| Some(said) == key_id)
-        && (said_context.is_none() || kind == COS_KMS);
+        && same_context;
     if same { Ok(()) } else { Err(invalid("The upload began with another encryption.")) }
 }
 

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::{
-    Commit, Condition, Direction, Error, Found, Kv, Outcome, Revision, Row, Scan, Skip, Write,
+    Commit, Condition, Direction, Error, Found, KEY_BYTES_MAX, Kv, Outcome, Revision, Row, Scan,
+    Skip, Write,
 };
 
 /// Runs every check; `open` gives an empty engine each time.
 pub async fn all<K: Kv>(mut open: impl FnMut() -> K) {
     get_returns_what_was_put(&open()).await;
+    keys_that_no_row_can_have_are_not_there(&open()).await;
     conditions_decide(&open()).await;
     revisions_are_never_reused(&open()).await;
     refused_commits_change_nothing(&open()).await;
@@ -30,6 +32,12 @@ fn put(key: &str, value: &str) -> Write {
 
 fn commit(conditions: Vec<Condition>, writes: Vec<Write>) -> Commit {
     Commit { conditions, writes }
+}
+
+async fn keys_that_no_row_can_have_are_not_there<K: Kv>(kv: &K) {
+    for length in [KEY_BYTES_MAX + 1, 65_536, 1 << 20] {
+        assert_eq!(kv.get(&vec![b'k'; length]).await.unwrap(), None);
+    }
 }
 
 async fn must<K: Kv + ?Sized>(kv: &K, writes: Vec<Write>) -> Revision {

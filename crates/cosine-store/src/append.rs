@@ -137,9 +137,13 @@ impl Store {
             // A customer brings the key; whether it is the one is seen when it opens.
             Encryption::Customer(key) => (Some(key.clone()), true),
             Encryption::Cos => (None, shown == Shown::Cos),
-            Encryption::Kms { key_id, .. } => {
+            Encryption::Kms { key_id, context } => {
                 let same = |shown_id: &str| key_id.as_deref().is_none_or(|id| id == shown_id);
-                (None, matches!(shown, Shown::Kms(id) if same(id)))
+                let same_context = match &version.content_key {
+                    Some(sealed) if !context.is_empty() => self.has_context(at, sealed, context)?,
+                    _ => true,
+                };
+                (None, same_context && matches!(shown, Shown::Kms(id) if same(id)))
             }
         };
         if !goes_with {

@@ -185,6 +185,17 @@ impl Store {
         Ok(ContentKey { uid: sealed.uid, key: Arc::new(key) })
     }
 
+    /// Whether an encryption context is the one that an envelope binds. Asks no key management.
+    pub(crate) fn has_context(
+        &self,
+        place: (&Bucket, &ObjectKey),
+        sealed: &SealedContentKey,
+        said: &[u8],
+    ) -> Result<bool, Error> {
+        let context = self.inner.keyring.context(&sealed.envelope, place_of(place, sealed.uid))?;
+        Ok(context.is_some_and(|context| *context == said))
+    }
+
     /// Seals a content key in its place.
     pub(crate) async fn seal_envelope(
         &self,

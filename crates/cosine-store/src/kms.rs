@@ -133,14 +133,18 @@ impl Table {
         Ok(record.filter(|record| !record.is_gone(self.clock.now_micros())))
     }
 
-    async fn find_default(&self, appid: u64) -> Result<Option<String>, Error> {
+    /// The default key of an account, or what a new one takes the place of: none, or one that is gone.
+    async fn find_default(&self, appid: u64) -> Result<Result<String, Condition>, Error> {
         let row = key::kms_default(appid);
-        let found = self.kv.get(&row).await?;
-        let found = found.map(|found| KmsDefaultRecord::decode(&row, &found.value)).transpose()?;
-        Ok(found.map(|record| record.key_id))
+        let Some(found) = self.kv.get(&row).await? else { return Ok(Err(Condition::Absent(row))) };
+        let key_id = KmsDefaultRecord::decode(&row, &found.value)?.key_id;
+        Ok(match self.read(&key_id).await? {
+            Some(_) => Ok(key_id),
+            None => Err(Condition::Unchanged(row, found.revision)),
+        })
     }
 
-    async fn make_default(&self, appid: u64) -> Result<(), Error> {
+    async fn make_default(&self, appid: u64, in_place: Condition) -> Result<(), Error> {
         let master = master_unchanged(&*self.kv).await?;
         let key_id = new_key_id(&*self.random)?;
         let description = "default key of the account".to_owned();
@@ -148,11 +152,7 @@ impl Table {
         let record = new_record(&self.master, &key_id, (appid, created, description))?;
         let (row, default) = (key::kms_key(&key_id), key::kms_default(appid));
         let commit = Commit {
-            conditions: vec![
-                master,
-                Condition::Absent(row.clone()),
-                Condition::Absent(default.clone()),
-            ],
+            conditions: vec![master, Condition::Absent(row.clone()), in_place],
             writes: vec![record.put(row)?, KmsDefaultRecord { key_id }.put(default)?],
         };
         // Another process may be faster: what is there counts.
@@ -191,10 +191,10 @@ impl KeyTable for Table {
 
     async fn default_key(&self, appid: u64) -> Result<String, KmsError> {
         for _ in 0..ATTEMPTS_MAX {
-            if let Some(key_id) = self.find_default(appid).await.map_err(unreadable)? {
-                return Ok(key_id);
+            match self.find_default(appid).await.map_err(unreadable)? {
+                Ok(key_id) => return Ok(key_id),
+                Err(none) => self.make_default(appid, none).await.map_err(unreadable)?,
             }
-            self.make_default(appid).await.map_err(unreadable)?;
         }
         Err(unreadable("the default key cannot be made"))
     }
@@ -262,14 +262,18 @@ impl Store {
         Ok(KmsKey::of(key_id.to_owned(), record, is_default))
     }
 
-    /// Switches a key on or off; what is to be deleted is saved by either.
+    /// Switches a key on or off; to switch it on saves what is to be deleted.
     ///
     /// # Errors
-    /// [`Error::NoSuchKmsKey`], [`Error::Busy`], [`Error::Unknown`].
+    /// [`Error::NoSuchKmsKey`], [`Error::Busy`], [`Error::Unknown`]; [`Error::KmsKeyState`] if it is to be
+    /// switched off and waits to be deleted: it is of no use already.
     pub async fn set_kms_key_enabled(&self, key_id: &str, enabled: bool) -> Result<(), Error> {
-        let state = if enabled { KmsKeyState::Enabled } else { KmsKeyState::Disabled };
         self.edit_kms_key(key_id, |record| {
-            record.state = state;
+            record.state = match (enabled, record.state) {
+                (true, _) => KmsKeyState::Enabled,
+                (false, KmsKeyState::PendingDeletion(_)) => return Err(Error::KmsKeyState),
+                (false, _) => KmsKeyState::Disabled,
+            };
             Ok(())
         })
         .await

@@ -8,6 +8,7 @@
 use cosine_kv::{Commit, Condition, Revision, Write};
 use md5::{Digest, Md5};
 use tracing::Instrument;
+use zeroize::Zeroizing;
 
 use crate::commit::{ATTEMPTS_MAX, Proof};
 use crate::id::{self, UploadId};
@@ -19,7 +20,7 @@ use crate::record::{
 use crate::slices::{Below, Composed, Piece};
 use crate::{Bucket, Error, ObjectKey, Store, key};
 use cosine_access::ObjectAcl;
-use cosine_crypt::{CustomerKey, Encryption, KeyError, Shown};
+use cosine_crypt::{CustomerKey, Encryption, Key, KeyError, Shown, TagKey};
 
 /// Parts are numbered from 1 to this.
 pub const PART_NUMBER_MAX: u16 = 10_000;
@@ -134,9 +135,29 @@ pub struct CompleteRequest {
     pub forbid_overwrite: bool,
 }
 
-/// What the MD5 of a customer's key is sealed for.
-fn customer_md5_purpose(upload: crate::Uid) -> Vec<u8> {
-    [&b"MD5 of a customer's key "[..], &upload.0].concat()
+/// What an upload knows of the customer's key.
+struct Customer {
+    md5: [u8; 16],
+    tag_key: TagKey,
+}
+
+impl Customer {
+    /// What it is sealed for.
+    fn purpose(upload: crate::Uid) -> Vec<u8> {
+        [&b"customer of an upload "[..], &upload.0].concat()
+    }
+
+    fn seal(upload: crate::Uid, customer: &CustomerKey, store: &Key) -> Result<Vec<u8>, KeyError> {
+        let tag_key = customer.tag_key();
+        let plain = Zeroizing::new([&customer.md5()[..], tag_key.bytes()].concat());
+        Ok(store.seal(&Self::purpose(upload), &plain)?)
+    }
+
+    fn open(upload: crate::Uid, sealed: &[u8], store: &Key) -> Option<Self> {
+        let plain = store.open(&Self::purpose(upload), sealed).ok()?;
+        let (md5, tag_key) = plain.split_first_chunk()?;
+        Some(Self { md5: *md5, tag_key: TagKey::from_slice(tag_key)? })
+    }
 }
 
 /// Checksums of this many parts are opened, and then others have their turn.
@@ -162,13 +183,32 @@ impl Store {
     /// # Errors
     /// [`Error::Damaged`].
     pub fn customer_md5(&self, upload: &Upload) -> Result<Option<[u8; 16]>, Error> {
-        let Some(sealed) = &upload.record.customer_md5 else { return Ok(None) };
-        let damaged = || Error::Damaged("the MD5 of a customer's key does not open".to_owned());
-        let md5 = self
-            .key()
-            .open(&customer_md5_purpose(upload.record.uid), sealed)
-            .map_err(|_| damaged())?;
-        md5.as_slice().try_into().map(Some).map_err(|_| damaged())
+        Ok(self.customer(upload)?.map(|customer| customer.md5))
+    }
+
+    /// Whether an encryption context is the one that an upload began with.
+    ///
+    /// # Errors
+    /// [`Error::Key`].
+    pub fn upload_has_context(&self, upload: &Upload, said: &[u8]) -> Result<bool, Error> {
+        self.has_context((&upload.bucket, &upload.key), &upload.record.content_key, said)
+    }
+
+    fn customer(&self, upload: &Upload) -> Result<Option<Customer>, Error> {
+        let Some(sealed) = &upload.record.customer else { return Ok(None) };
+        let opened = Customer::open(upload.record.uid, sealed, self.key());
+        let damaged = || Error::Damaged("the customer of an upload does not open".to_owned());
+        opened.map(Some).ok_or_else(damaged)
+    }
+
+    /// The entity tag that is shown of what parts make, whose plain one this is.
+    fn completed_etag(&self, upload: &Upload, plain: Etag) -> Result<Etag, Error> {
+        let digest = match (self.customer(upload)?, upload.shown()) {
+            (Some(customer), _) => customer.tag_key.blind(plain.digest),
+            (None, Shown::Kms(_)) => id::random(self.random())?,
+            (None, _) => plain.digest,
+        };
+        Ok(Etag { digest, ..plain })
     }
 
     /// Begins an upload: makes its content key, whether it will be needed or not.
@@ -183,16 +223,14 @@ impl Store {
         let (uid, key) = (self.new_uid()?, self.new_content_key()?);
         let at = (&new.bucket, &new.key);
         let content_key = self.seal_envelope(at, &key, &new.encryption).await?;
-        let customer_md5 = match &new.encryption {
-            Encryption::Customer(key) => {
-                Some(self.key().seal(&customer_md5_purpose(uid), &key.md5()))
-            }
+        let customer = match &new.encryption {
+            Encryption::Customer(key) => Some(Customer::seal(uid, key, self.key())?),
             _ => None,
         };
         let record = UploadRecord {
             uid,
             content_key,
-            customer_md5: customer_md5.transpose().map_err(KeyError::from)?,
+            customer,
             initiated: now,
             initiator: new.initiator,
             class: new.class,
@@ -274,12 +312,7 @@ impl Store {
             conditions.push(upload.stands());
             let (content, etag) = compose(&upload.record, &parts);
             let sealed = content.below().coverage.needs_key() || upload.shown() != Shown::Nothing;
-            let digest = match upload.shown() {
-                Shown::Kms(_) => id::random(self.random())?,
-                // Those of encrypted parts stand for their MD5s.
-                _ => digest_of(parts.iter().map(|(_, sums)| sums.etag)),
-            };
-            let etag = Etag { digest, ..etag };
+            let etag = self.completed_etag(&upload, etag)?;
             let content_key = Some(&upload.record.content_key).filter(|_| sealed).cloned();
             let writes = upload.end()?.to_vec();
             let mut publication = Publication {

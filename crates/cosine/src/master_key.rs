@@ -56,9 +56,9 @@ pub fn load(
             let keys = load_or_make(data, is_new)?;
             Ok(Master::new(Arc::new(keys), Some(Box::new(keeper)), durable))
         }
-        Source::File(path) => of_operator(&read(path)?, &path.display().to_string()),
-        Source::Text(text) => of_operator(text, "master_key"),
-        Source::Command(line) => of_operator(&printed(line)?, "master_key_command"),
+        Source::File(path) => of_operator(&read(path)?, &path.display().to_string(), durable),
+        Source::Text(text) => of_operator(text, "master_key", durable),
+        Source::Command(line) => of_operator(&printed(line)?, "master_key_command", durable),
     }
 }
 
@@ -67,8 +67,8 @@ pub fn passing() -> Result<Master, Error> {
     Ok(Master::new(Arc::new(MasterKeys::new(random()?, vec![])), None, true))
 }
 
-fn of_operator(text: &str, place: &str) -> Result<Master, Error> {
-    Ok(Master::new(Arc::new(parse(text, place)?), None, true))
+fn of_operator(text: &str, place: &str, durable: bool) -> Result<Master, Error> {
+    Ok(Master::new(Arc::new(parse(text, place)?), None, durable))
 }
 
 fn parse(text: &str, place: &str) -> Result<MasterKeys, Error> {

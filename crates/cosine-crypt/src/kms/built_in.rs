@@ -114,4 +114,10 @@ impl KeyManagement for BuiltIn {
         let material = self.material(at, version.ok_or(KmsError::Unsealable)?)?;
         material.open_key(at.purpose, sealed).map_err(|_| KmsError::Unsealable)
     }
+
+    async fn is_latest(&self, at: KeyUse<'_>, sealed: &[u8]) -> Result<bool, KmsError> {
+        let latest = u32::try_from(self.find(at).await?.versions.len().saturating_sub(1));
+        let version = sealed.first_chunk::<VERSION_BYTES>().map(|at| u32::from_be_bytes(*at));
+        Ok(version.is_some() && version == latest.ok())
+    }
 }

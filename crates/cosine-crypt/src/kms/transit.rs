@@ -18,6 +18,7 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{KeyManagement, KeyUse, KmsError, Provider};
@@ -29,6 +30,8 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 const KNOWN_FOR: Duration = Duration::from_secs(60);
 /// So many keys are remembered.
 const KNOWN_MAX: usize = 10_000;
+/// Reads of token files at a time: one that hangs keeps its thread, and the others wait for none.
+static TOKEN_READS: Semaphore = Semaphore::const_new(8);
 
 /// Where the engine is, and how it is asked.
 #[derive(Clone, Debug)]
@@ -110,7 +113,10 @@ impl Transit {
     /// The token, as its file has it now. The file may lie anywhere: no thread of requests waits for it.
     async fn token(&self) -> Result<HeaderValue, KmsError> {
         let path = self.options.token_file.clone();
+        let turn = TOKEN_READS.acquire().await;
+        let turn = turn.map_err(|error| KmsError::Unavailable(error.to_string()))?;
         let read = tokio::task::spawn_blocking(move || {
+            let _until_it_is_read = turn;
             let read = std::fs::read_to_string(&path).map(Zeroizing::new);
             read.map_err(|error| KmsError::Refused(format!("{}: {error}", path.display())))
         });
@@ -162,6 +168,7 @@ struct Answer {
 struct AnswerData {
     ciphertext: Option<String>,
     plaintext: Option<String>,
+    latest_version: Option<u64>,
 }
 
 impl Answer {
@@ -239,6 +246,13 @@ impl KeyManagement for Transit {
         let plain = answer.data.plaintext.as_deref().ok_or_else(nonsense)?;
         let plain = Zeroizing::new(STANDARD.decode(plain).map_err(|_| nonsense())?);
         Key::from_slice(&plain).ok_or(KmsError::Unsealable)
+    }
+
+    async fn is_latest(&self, at: KeyUse<'_>, sealed: &[u8]) -> Result<bool, KmsError> {
+        self.require_name(at)?;
+        let answer = self.ask(Method::GET, ("keys", at.key_id), Zeroizing::default()).await?;
+        let latest = answer.data.latest_version.ok_or_else(nonsense)?;
+        Ok(sealed.starts_with(format!("vault:v{latest}:").as_bytes()))
     }
 }
 

@@ -10,6 +10,7 @@ use super::identities::account;
 use super::{Params, invalid};
 use crate::Api;
 use crate::error::store_error;
+use crate::sse::KEY_ID_BYTES_MAX;
 
 /// A description has at most this many bytes.
 const DESCRIPTION_BYTES_MAX: usize = 1024;
@@ -88,7 +89,11 @@ pub async fn master_rotate(api: &Api) -> Result<Value, ApiError> {
 /// The key that is named, if it is one of the account's.
 async fn own(api: &Api, params: &Params) -> Result<KmsKey, ApiError> {
     let appid = account(api, params).await?.appid;
-    let key = api.store.kms_key(params.need("key_id")?).await.map_err(store_error)?;
+    let key_id = params.need("key_id")?;
+    if key_id.len() > KEY_ID_BYTES_MAX {
+        return Err(Code::KmsKeyNotExist.into());
+    }
+    let key = api.store.kms_key(key_id).await.map_err(store_error)?;
     if key.appid == appid { Ok(key) } else { Err(Code::KmsKeyNotExist.into()) }
 }
 

@@ -176,11 +176,11 @@ fn version_1_of_what_uploads_and_slices_are_opens() {
         tags: vec![("k".into(), "v".into())],
         forbid_overwrite: true,
         content_key: SealedContentKey { uid: Uid([8; 16]), envelope: Envelope::AtRest(vec![1, 2]) },
-        customer_md5: Some(vec![5]),
+        customer: Some(vec![5]),
     };
     let under = |envelope| UploadRecord {
         content_key: SealedContentKey { uid: Uid([8; 16]), envelope },
-        customer_md5: None,
+        customer: None,
         ..upload.clone()
     };
     let kms = KmsEnvelope {

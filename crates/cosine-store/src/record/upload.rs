@@ -30,9 +30,9 @@ pub struct UploadRecord {
     pub forbid_overwrite: bool,
     /// The object's content key, should it need one.
     pub content_key: SealedContentKey,
-    /// Of a customer's key, its MD5, sealed under the key of the store: clients are told it once more when
-    /// the upload is completed.
-    pub customer_md5: Option<Vec<u8>>,
+    /// Of a customer's key, its MD5, which clients are told once more when the upload is completed, and what
+    /// the object's entity tag is made with; sealed under the key of the store.
+    pub customer: Option<Vec<u8>>,
 }
 
 /// A part: a slice of a content, mostly the whole of one that came with it.

@@ -149,6 +149,27 @@ fn where_nothing_is_rewrapped_another_key_takes_other_bytes() {
     });
 }
 
+/// A new version of a KMS key is another key.
+#[test]
+fn where_nothing_is_rewrapped_a_new_version_of_a_key_takes_other_bytes() {
+    run(async {
+        let world = World::new(|options| options.rewrap.never = true).await;
+        let body = body(1, 100_000);
+        world.put("o", Kind::Kms, &body).await;
+        let standard = StorageClass::Standard;
+        for (rotates, moved) in [(false, 0), (true, 1), (false, 0)] {
+            if rotates {
+                let keys = world.store.kms_keys(None).await.unwrap();
+                world.store.rotate_kms_key(&keys[0].key_id).await.unwrap();
+            }
+            let before = world.blobs().await;
+            world.copy(("o", Kind::Kms), ("o", Kind::Kms), standard).await.unwrap();
+            assert_eq!(world.blobs().await - before, moved);
+            world.require("o", Kind::Kms, &body).await;
+        }
+    });
+}
+
 /// Into a class of another pool: the sealed bytes as they are, under an envelope of the copy's own.
 #[test]
 fn sealed_bytes_go_to_another_pool_as_they_are() {

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use cosine_store::{
-    CompleteRequest, CustomerKey, Error, KeyError, PartCopyRequest, PutPartRequest, StorageClass,
-    Upload,
+    CompleteRequest, CustomerKey, Encryption, Error, KeyError, PartCopyRequest, PutPartRequest,
+    PutRequest, StorageClass, Upload,
 };
 
 use crate::support::owned;
@@ -183,7 +183,8 @@ fn entity_tags_of_uploads() {
             world.complete(upload, vec![(1, etag)]).await;
             let shown = world.sums(&world.object("o").await).etag;
             assert_eq!(shown.parts, 1);
-            let of_parts = <[u8; 16]>::from(Md5::digest(etag));
+            let plain = <[u8; 16]>::from(Md5::digest(md5));
+            let of_parts = kind.key().map_or(plain, |key| key.blind(plain));
             assert_eq!(shown.digest == of_parts, kind != Kind::Kms, "{kind:?}");
             random.extend((kind == Kind::Kms).then_some(shown.digest));
             // Back to plain, it is what a plain upload would have.
@@ -226,7 +227,12 @@ fn appends_are_encrypted_as_the_object_is() {
                         world.store.append(request, bytes.len() as u64, &mut body(1, 9)).await;
                     assert!(matches!(refused, Err(Error::Key(_))), "{kind:?}: {refused:?}");
                 }
-                // What the object is not encrypted as cannot be asked for.
+                // What the object is not encrypted as cannot be asked for, nor with another context.
+                let context = b"{\"a\":\"c\"}".to_vec();
+                let other = Encryption::Kms { key_id: None, context };
+                let request = PutRequest { encryption: other, ..world.request(&name, kind) };
+                let came = world.store.append(request, bytes.len() as u64, &mut Bytes::new()).await;
+                assert!(matches!(came, Err(Error::OtherEncryption)), "{kind:?}");
                 for asked in [Kind::Cos, Kind::Kms] {
                     let request = world.request(&name, asked);
                     let mut nothing = Bytes::new();
@@ -294,6 +300,8 @@ fn a_customers_key_gives_an_upload_the_same_tag_again() {
         let other = world.copy(("o", one), ("other", two), standard).await.unwrap();
         assert_ne!(world.sums(&other).etag.digest, tag.digest);
         assert_eq!(world.sums(&other).etag.parts, 3);
+        let back = world.copy(("other", two), ("back", one), standard).await.unwrap();
+        assert_eq!(world.sums(&back).etag, tag);
     });
 }
 

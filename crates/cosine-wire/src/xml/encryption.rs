@@ -48,6 +48,9 @@ pub fn parse(body: &[u8]) -> Result<DefaultEncryption, ApiError> {
     if rules > 1 {
         return invalid("There is one Rule.");
     }
+    if key_id.as_ref().is_some_and(|id| !id.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return invalid("KMSMasterKeyID is made of letters, digits and punctuation.");
+    }
     match (algorithm.as_deref(), cipher.as_str()) {
         (None, _) => Err(ApiError::new(Code::MalformedXML, "There is no SSEAlgorithm.")),
         (Some("SM4"), _) | (_, "SM4") => {

@@ -14,13 +14,14 @@ use crate::request::Request;
 use crate::sse;
 
 /// Makes an object of the parts of an upload. No byte moves, so that errors have their ordinary status.
-/// Metadata came with the upload; the Node.js SDK sends it once more, and it says nothing.
+/// Metadata, class, ACL and tags came with the upload; the SDKs for Node.js and Go send them once more, and they
+/// say nothing.
 pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     // Before the body, that nobody takes memory for nothing; and after it, that nobody outlives his rights.
     super::find(api, &request).await?;
     let body = small_body(&mut request, BODY_BYTES_MAX).await?;
     let (bucket, upload) = super::find(api, &request).await?;
-    sse::require_same(&request, upload.shown())?;
+    sse::require_same(api, &request, &upload)?;
     let forbid_overwrite = forbid_overwrite(&request)?;
     let parts = parse(&body)?.into_iter().map(|(number, etag)| (number, digest(&etag))).collect();
     let customer_md5 = api.store.customer_md5(&upload).map_err(store_error)?;

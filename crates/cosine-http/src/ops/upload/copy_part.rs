@@ -97,7 +97,7 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let (bucket, upload) = super::find(api, &request).await?;
     let source = Source::parse(api, &request)?;
     let slice = Slice::parse(&request)?;
-    sse::require_same(&request, upload.shown())?;
+    sse::require_same(api, &request, &upload)?;
     let customer_key = sse::key(api, &request)?;
     let customer_md5 = customer_key.as_ref().map(CustomerKey::md5);
     let show = |reply: Reply| reply.with_encryption(upload.shown(), customer_md5);

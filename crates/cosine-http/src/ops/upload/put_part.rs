@@ -19,7 +19,7 @@ pub async fn run(api: &Api, mut request: Request) -> Result<Reply, ApiError> {
     let number = part_number(&request)?;
     let (_, upload) = super::find(api, &request).await?;
     check_length(&request)?;
-    sse::require_same(&request, upload.shown())?;
+    sse::require_same(api, &request, &upload)?;
     let (md5, customer_key) = (content_md5(&request)?, sse::key(api, &request)?);
     request.body.allow(OBJECT_BYTES_MAX);
     let customer_md5 = customer_key.as_ref().map(CustomerKey::md5);
