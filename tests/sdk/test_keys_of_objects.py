@@ -444,6 +444,18 @@ def test_buckets_in_which_nothing_is_rewrapped(tmp_path: Path) -> None:
         assert run_cosine(*arguments, cwd=tmp_path, env=KEYS).returncode == 2
 
 
+def test_a_new_version_of_a_key_of_the_engine(vault: Vault, tmp_path: Path) -> None:
+    """Where nothing is re-wrapped, it is another key."""
+    with with_vault(tmp_path, vault, COSINE_REWRAP="never") as server:
+        bucket = make_bucket(server)
+        put(server, bucket, "k", kms("my-key"), LARGE).expect(200)
+        for version, moved in [(1, 0), (2, 1)]:
+            vault.latest_version = version
+            before = len(blobs(tmp_path / "data"))
+            copy(server, bucket, "k", f"copy-{version}", kms("my-key")).expect(200)
+            assert len(blobs(tmp_path / "data")) - before == moved
+
+
 def test_keys_of_customers_over_plain_http(tmp_path: Path) -> None:
     with start(tmp_path / "data", COSINE_CUSTOMER_KEYS_NEED_TLS="true") as server:
         bucket = make_bucket(server)

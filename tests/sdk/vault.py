@@ -25,6 +25,7 @@ class Vault:
         self.fault: tuple[int, str] | None = None
         self.held = 0
         self.namespace = ""
+        self.latest_version = 1
         self._free = threading.Event()
         self._free.set()
         self._count = threading.Lock()
@@ -101,7 +102,8 @@ class Vault:
         if self.fault:
             return error(*self.fault)
         if verb == "keys":
-            return (200, {"data": {"name": name, "type": "aes256-gcm96"}}) if name in self.keys else (404, {"errors": []})
+            data = {"name": name, "type": "aes256-gcm96", "latest_version": self.latest_version}
+            return (200, {"data": data}) if name in self.keys else (404, {"errors": []})
         if name not in self.keys:
             return error(400, "encryption key not found")
         key, label = self.keys[name], base64.b64decode(body["associated_data"])
@@ -109,8 +111,9 @@ class Vault:
             plain, nonce = base64.b64decode(body["plaintext"]), os.urandom(16)
             sealed = bytes(a ^ b for a, b in zip(plain, self.stream(key, nonce), strict=True))
             tag = hmac.digest(key, nonce + sealed + label, "sha256")
-            return 200, {"data": {"ciphertext": "vault:v1:" + base64.b64encode(nonce + tag + sealed).decode()}}
-        whole = base64.b64decode(body["ciphertext"].removeprefix("vault:v1:"))
+            text = base64.b64encode(nonce + tag + sealed).decode()
+            return 200, {"data": {"ciphertext": f"vault:v{self.latest_version}:{text}"}}
+        whole = base64.b64decode(body["ciphertext"].split(":")[2])
         nonce, tag, sealed = whole[:16], whole[16:48], whole[48:]
         if not hmac.compare_digest(tag, hmac.digest(key, nonce + sealed + label, "sha256")):
             return error(400, "cipher: message authentication failed")

@@ -46,6 +46,13 @@ pub struct Setting {
     pub help: &'static str,
 }
 
+impl Setting {
+    /// Whether it is on or off, and nothing else.
+    pub fn is_switch(&self) -> bool {
+        self.defaults[0] == "false"
+    }
+}
+
 macro_rules! settings {
     ($($key:literal $env:literal $serve:literal $dev:literal $in_dev:literal $help:literal;)*) => {
         /// Every setting. The table in `docs/configuration.md` is made from this one.

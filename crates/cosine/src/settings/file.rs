@@ -76,12 +76,16 @@ impl File {
                 ("hosts", value) => file.bindings = bindings(value)?,
                 ("pools", value) => file.pools = pools(value)?,
                 ("regions", toml::Value::Table(regions)) => file.read_regions(regions)?,
-                (key, value) if TABLE.iter().any(|setting| setting.key == key) => {
-                    let text = text_of(value).ok_or(format!("{key}: not a value"))?;
+                (key, value) => {
+                    let Some(setting) = TABLE.iter().find(|setting| setting.key == key) else {
+                        return Err(unknown(key, TABLE.iter().map(|s| s.key).chain(TABLES)));
+                    };
+                    let text = match value {
+                        toml::Value::Boolean(yes) if setting.is_switch() => Some(yes.to_string()),
+                        value => text_of(value),
+                    };
+                    let text = text.ok_or(format!("{key}: not a value"))?;
                     file.values.insert(key.to_owned(), text);
-                }
-                (key, _) => {
-                    return Err(unknown(key, TABLE.iter().map(|s| s.key).chain(TABLES)));
                 }
             }
         }
@@ -261,7 +265,6 @@ fn text_of(value: toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text),
         toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Boolean(yes) => Some(yes.to_string()),
         toml::Value::Array(items) => {
             Some(items.into_iter().map(text_of).collect::<Option<Vec<_>>>()?.join(","))
         }
