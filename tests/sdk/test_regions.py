@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from qcloud_cos import CosServiceError
 
 from harness import SECRET_KEY, Answer, authorization, body_of, bucket_host, md5_hex, quoted_md5, unique_bucket
 from program import KEYS, Cosine, serve_arguments
 from sse import KMS_KEY_ID, SSE, A, B, CustomerKey
+from test_tls import make_pair
 
 HERE, THERE = "ap-beijing", "ap-shanghai"
 LARGE = random.Random(31).randbytes(3_000_000)
@@ -252,17 +254,23 @@ def test_the_key_of_a_source_in_another_deployment(
 
 def test_a_customers_key_is_not_sent_on_without_tls(there: Cosine, tmp_path: Path) -> None:
     """Where keys of customers are taken over TLS only, they leave so too."""
+    pair = make_pair(tmp_path)
     file = config(tmp_path, there.port)
     file.write_text("customer_keys_need_tls = true\n" + file.read_text())
     arguments = [*serve_arguments(tmp_path / "data"), "--config", str(file), "--regions", HERE]
     bucket, theirs = unique_bucket(), unique_bucket()
     there.send("PUT", bucket=theirs, region=THERE).expect(200)
     there.send("PUT", "/source", bucket=theirs, region=THERE, headers=A.headers(), body=b"x").expect(200)
-    with Cosine(*arguments, cwd=tmp_path, env={**KEYS, "COSINE_REGIONS": ""}, secret_key=SECRET_KEY) as here:
-        here.send("PUT", bucket=bucket, region=HERE).expect(200)
-        fields = {"x-cos-copy-source": source_of(theirs), **A.source_headers}
-        answer = here.send("PUT", "/k", bucket=bucket, region=HERE, headers=fields)
-        assert answer.expect(400, "InvalidRequest") and b"HTTPS" in answer.body
+    env = {**pair.settings, "COSINE_REGIONS": ""}
+    with Cosine(*arguments, cwd=tmp_path, env=env, secret_key=SECRET_KEY) as here:
+        client = here.client(HERE, Scheme="https", VerifySSL=str(pair.cert))
+        client.create_bucket(Bucket=bucket)
+        client.put_object(Bucket=bucket, Key="own", Body=b"x", **A.options())
+        source = {"Bucket": theirs, "Key": "source", "Region": THERE}
+        with pytest.raises(CosServiceError) as refused:
+            client.copy_object(Bucket=bucket, Key="k", CopySource=source, **A.options("CopySource"))
+        assert (refused.value.get_status_code(), refused.value.get_error_code()) == (400, "InvalidRequest")
+        assert "to other regions" in refused.value.get_error_msg()
 
 
 def test_c152_refusals_have_their_ordinary_status(here: Cosine, there: Cosine, buckets: tuple[str, str]) -> None:
