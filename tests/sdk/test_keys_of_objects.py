@@ -114,12 +114,12 @@ def test_ids_that_are_longer_than_any(server: Server) -> None:
 
 def test_keys_belong_to_an_account(server: Server, bucket: str) -> None:
     """Its objects alone are encrypted under them, and it alone looks after them."""
-    made = server.admin("account", "add", "--appid", 1250000077, "--uin", 100000000077)
+    made = server.admin("account", "add", "--appid", 1250000044, "--uin", 100000000044)
     other = Who.of(made)
     own = server.admin("kms", "key", "add")["key_id"]
     theirs = server.admin("kms", "key", "add", who=other)["key_id"]
     put(server, bucket, "k", kms(theirs)).expect(400, "KmsKeyNotExist")
-    there = f"{unique_bucket().rsplit('-', 1)[0]}-1250000077"
+    there = f"{unique_bucket().rsplit('-', 1)[0]}-1250000044"
     server.send("PUT", bucket=there, who=other).expect(200)
     answers = [
         server.send("PUT", "/k", bucket=there, who=other, headers=headers, body=CONTENT)
