@@ -68,6 +68,13 @@ impl Content {
         self.size = size;
     }
 
+    /// One byte.
+    #[cfg(test)]
+    pub fn byte(&self, at: u64) -> u8 {
+        let page = self.pages.get(&(at / PAGE_BYTES as u64));
+        page.map_or(0, |page| page.bytes[at as usize % PAGE_BYTES])
+    }
+
     /// The numbers of the pages that are not all zeros.
     #[cfg(test)]
     pub fn pages_held(&self) -> Vec<u64> {

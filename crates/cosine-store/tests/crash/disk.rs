@@ -311,13 +311,40 @@ impl Fate {
     }
 }
 
+/// What no disk writes in part: a sector holds what the file had there at some moment.
+const SECTOR_BYTES: u64 = 512;
+
+/// Keeps some bytes of a pending write, with all that was written before into the sectors that they lie in:
+/// who writes these to the disk writes what the file has there, and not the last write alone.
+fn keep(
+    content: &mut Content,
+    file: &TwoStates<Content>,
+    (number, bytes): (usize, std::ops::Range<usize>),
+) {
+    let Some(DataChange::Write { at, data }) = file.pending().nth(number) else { return };
+    if bytes.is_empty() {
+        return;
+    }
+    let (from, to) = (at + bytes.start as u64, at + bytes.end as u64);
+    let from_sector = from / SECTOR_BYTES * SECTOR_BYTES;
+    let to_sector = to.next_multiple_of(SECTOR_BYTES);
+    let before: Vec<&DataChange> = file.pending().take(number).collect();
+    let resized = before.iter().rposition(|change| matches!(change, DataChange::Resize(_)));
+    for change in before.into_iter().skip(resized.map_or(0, |resized| resized + 1)) {
+        let DataChange::Write { at, data } = change else { continue };
+        let (start, end) = (from_sector.max(*at), to_sector.min(at + data.len() as u64));
+        if start < end {
+            content.write(start, &data[(start - at) as usize..(end - at) as usize]);
+        }
+    }
+    content.write(from, &data[bytes]);
+}
+
 /// Some writes whole, the next one in part, the others not.
 fn torn_after(file: &TwoStates<Content>, random: &mut Random) -> Content {
     let count = random.below(file.pending.len());
     let mut content = file.prefix(count);
-    if let Some(change) = file.pending().nth(count) {
-        tear(&mut content, change, random);
-    }
+    tear(&mut content, file, count, random);
     content
 }
 
@@ -332,11 +359,12 @@ fn holed(file: &TwoStates<Content>, random: &mut Random) -> Content {
                 let from = random.below(data.len() + 1) / sector * sector;
                 let from = from.saturating_sub(*at as usize % sector);
                 let to = (from + sector * (1 + random.below(4))).min(data.len());
-                content.write(*at, &data[..from]);
+                keep(&mut content, file, (number, 0..from));
                 content.resize(content.size.max(at + to as u64));
-                content.write(at + to as u64, &data[to..]);
+                keep(&mut content, file, (number, to..data.len()));
             }
-            _ => content.apply(change),
+            DataChange::Write { data, .. } => keep(&mut content, file, (number, 0..data.len())),
+            DataChange::Resize(_) => content.apply(change),
         }
     }
     content
@@ -345,13 +373,16 @@ fn holed(file: &TwoStates<Content>, random: &mut Random) -> Content {
 /// Each change by itself: kept, lost, torn, or only its size kept.
 fn scattered(file: &TwoStates<Content>, random: &mut Random) -> Content {
     let mut content = file.durable.clone();
-    for change in file.pending() {
+    for (number, change) in file.pending().enumerate() {
         match (random.below(4), change) {
-            (0, _) => content.apply(change),
+            (0, DataChange::Write { data, .. }) => {
+                keep(&mut content, file, (number, 0..data.len()));
+            }
+            (0, DataChange::Resize(_)) => content.apply(change),
             (1, DataChange::Write { at, data }) => {
                 content.resize(content.size.max(at + data.len() as u64));
             }
-            (2, _) => tear(&mut content, change, random),
+            (2, _) => tear(&mut content, file, number, random),
             _ => {}
         }
     }
@@ -359,13 +390,13 @@ fn scattered(file: &TwoStates<Content>, random: &mut Random) -> Content {
 }
 
 /// A write up to some sector.
-fn tear(content: &mut Content, change: &DataChange, random: &mut Random) {
-    let DataChange::Write { at, data } = change else { return };
+fn tear(content: &mut Content, file: &TwoStates<Content>, number: usize, random: &mut Random) {
+    let Some(DataChange::Write { at, data }) = file.pending().nth(number) else { return };
     let sector = random.one(&[512, 4096]);
     let sectors = (at + data.len() as u64).div_ceil(sector) - at / sector;
     let end = (at / sector + random.below(sectors as usize) as u64) * sector;
     let kept = end.saturating_sub(*at) as usize;
-    content.write(*at, &data[..kept.min(data.len())]);
+    keep(content, file, (number, 0..kept.min(data.len())));
 }
 
 #[cfg(test)]
@@ -417,6 +448,31 @@ mod tests {
         disk.sync(file, disk.stamp());
         let image = disk.crash(Fate::AllLost);
         assert_eq!((size(&image, "d/file"), size(&image, "d/later")), (Some(5), None));
+    }
+
+    /// Of two writes that meet in a sector, the later one is never there without the earlier one; but the
+    /// earlier one may be there without the later one, and other sectors go their own ways.
+    #[test]
+    fn a_sector_holds_what_the_file_had_at_some_moment() {
+        let mut disk = disk(NewNames::NeedTheirDirectory);
+        let file = disk.create(0, "file", Inode::File(TwoStates::default())).unwrap();
+        disk.sync(0, disk.stamp());
+        write(&mut disk, file, 0, &[1; 1100]);
+        write(&mut disk, file, 1100, &[2; 50]);
+        let crash = |seed| {
+            let image = disk.crash(Fate::Mixed(Random(seed)));
+            let content = image["file"].clone().unwrap_or_default();
+            [0, 512, 1024, 1099, 1100, 1149].map(|at| content.byte(at))
+        };
+        let seen: std::collections::BTreeSet<_> = (0..2000).map(crash).collect();
+        for image in &seen {
+            let [_, _, first, last, second, end] = *image;
+            assert!(first == last && second == end, "a sector in part: {image:?}");
+            assert!(second == 0 || last == 1, "the later write alone: {image:?}");
+        }
+        for expected in [[1, 1, 1, 1, 0, 0], [0, 0, 1, 1, 2, 2], [1, 0, 1, 1, 2, 2]] {
+            assert!(seen.contains(&expected), "{expected:?} never happened: {seen:?}");
+        }
     }
 
     #[test]
